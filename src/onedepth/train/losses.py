@@ -1,0 +1,117 @@
+"""Loss terms on reciprocal depth, each masked by validity.
+
+Every term takes prediction and truth y = 10 / depth_m `[N, 1, h, w]` and bool `valid` of the same shape, and returns
+one number: the mean over the images of the batch. A term is 0 where prediction and truth agree, and no invalid pixel
+has any influence on value or gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+Term = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+SSIM_RANGE = 100.0  # L: y lies in 1…100 for 10…0.1 m
+SSIM_WINDOW = 11
+SSIM_SIGMA = 1.5
+
+
+def l1(prediction: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
+    """mean |e|, e = prediction − truth (arXiv 1812.11941, equation 2)."""
+    return _mean((prediction - truth).abs(), valid).mean()
+
+
+def gradient(prediction: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
+    """mean (|∂x e| + |∂y e|) with forward differences (arXiv 1812.11941, equation 3).
+
+    The mean runs over all valid pixels, as in the paper's code; a difference counts where both its pixels are valid.
+    """
+    error = torch.where(valid, prediction - truth, 0.0)
+    steps_x = (error[..., :, 1:] - error[..., :, :-1]).abs() * (valid[..., :, 1:] & valid[..., :, :-1])
+    steps_y = (error[..., 1:, :] - error[..., :-1, :]).abs() * (valid[..., 1:, :] & valid[..., :-1, :])
+    total = steps_x.sum(dim=(1, 2, 3)) + steps_y.sum(dim=(1, 2, 3))
+    return (total / valid.sum(dim=(1, 2, 3)).clamp(min=1)).mean()
+
+
+def ssim(prediction: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
+    """(1 − SSIM) / 2, clipped to [0, 1] (arXiv 1812.11941, equation 4; SSIM: Wang et al. 2004).
+
+    Gaussian window of 11 pixels, σ 1.5, L = 100, no padding; windows that hold an invalid pixel are left out.
+    """
+    offsets = torch.arange(SSIM_WINDOW, dtype=prediction.dtype, device=prediction.device) - SSIM_WINDOW // 2
+    window = torch.exp(-(offsets**2) / (2 * SSIM_SIGMA**2))
+    window = window / window.sum()
+
+    def blur(x: Tensor) -> Tensor:
+        return F.conv2d(F.conv2d(x, window.view(1, 1, -1, 1)), window.view(1, 1, 1, -1))
+
+    if min(prediction.shape[-2:]) < SSIM_WINDOW:
+        return prediction.sum() * 0.0
+    p, t = torch.where(valid, prediction, 0.0), torch.where(valid, truth, 0.0)
+    whole = -F.max_pool2d(-valid.to(p.dtype), SSIM_WINDOW, stride=1) > 0.5
+    mean_p, mean_t = blur(p), blur(t)
+    c1, c2 = (0.01 * SSIM_RANGE) ** 2, (0.03 * SSIM_RANGE) ** 2
+    luminance = (2 * mean_p * mean_t + c1) / (mean_p**2 + mean_t**2 + c1)
+    covariance = blur(p * t) - mean_p * mean_t
+    variances = blur(p * p) - mean_p**2 + blur(t * t) - mean_t**2
+    similarity = luminance * (2 * covariance + c2) / (variances + c2)
+    per_image = torch.where(whole.any(dim=3).any(dim=2).any(dim=1), _mean(similarity, whole), 1.0)
+    return ((1 - per_image) / 2).clamp(0, 1).mean()
+
+
+def log_l1(prediction: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
+    """mean |ln prediction − ln truth|: relative error, the same for near and far, and the same in depth."""
+    return _mean(_log_ratio(prediction, truth, valid).abs(), valid).mean()
+
+
+def silog(prediction: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
+    """√(mean g² − 0.85 (mean g)²), g = ln prediction − ln truth (Eigen et al. 2014; λ of BTS, arXiv 1907.10326)."""
+    ratio = _log_ratio(prediction, truth, valid)
+    variance = _mean(ratio**2, valid) - 0.85 * _mean(ratio, valid) ** 2
+    # The root's slope is infinite at 0; the offset keeps it finite and is taken off again.
+    return ((variance.clamp(min=0) + 1e-6).sqrt() - 1e-3).mean()
+
+
+def log_gradient(prediction: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
+    """`gradient` of log depth at four scales (MegaDepth, arXiv 1804.00607, equation 4)."""
+    error, mask = _log_ratio(prediction, truth, valid), valid
+    total = error.sum() * 0.0
+    for _ in range(4):
+        total = total + gradient(error, torch.zeros_like(error), mask)
+        error, mask = error[..., ::2, ::2], mask[..., ::2, ::2]
+    return total / 4
+
+
+TERMS: dict[str, Term] = {
+    "l1": l1,
+    "gradient": gradient,
+    "ssim": ssim,
+    "log_l1": log_l1,
+    "silog": silog,
+    "log_gradient": log_gradient,
+}
+
+
+def total_loss(weights: Mapping[str, float], prediction: Tensor, truth: Tensor, valid: Tensor) -> dict[str, Tensor]:
+    """Weighted sum of terms under "loss", and each term by its name. Computed in float32 whatever comes in."""
+    prediction, truth = prediction.float(), truth.float()
+    parts = {name: TERMS[name](prediction, truth, valid) for name, weight in weights.items() if weight}
+    return {"loss": torch.stack([weights[name] * part for name, part in parts.items()]).sum(), **parts}
+
+
+def _mean(values: Tensor, valid: Tensor) -> Tensor:
+    """Mean over the valid pixels of each image `[N]`; 0 for an image without one."""
+    kept = torch.where(valid, values, 0.0)
+    return kept.sum(dim=(1, 2, 3)) / valid.sum(dim=(1, 2, 3)).clamp(min=1)
+
+
+def _log_ratio(prediction: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
+    # A linear head can answer ≤ 0, where a logarithm has no slope to learn from: below 0.1 (100 m) it continues as a line.
+    floor = 0.1
+    safe = torch.where(valid, prediction, 1.0)
+    log = torch.where(safe > floor, safe.clamp(min=floor).log(), (safe - floor) / floor + torch.tensor(floor).log())
+    return log - torch.where(valid, truth, 1.0).log()

@@ -1,0 +1,85 @@
+"""The depth network: encoder, simple up-sampling decoder, reciprocal-depth head."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from onedepth.errors import RecipeError
+from onedepth.train.decoder import Decoder
+from onedepth.train.encoders import build_encoder, input_statistics
+from onedepth.train.recipe import NetworkConfig
+
+RECIPROCAL_SCALE = 10.0
+"""Reciprocal depth is 10 / depth_m: 1…100 for 10…0.1 m, the paper's scaling (there: 1000 / depth in centimetres)."""
+
+INITIAL_DEPTH_M = 2.7  # an untrained network answers a middling room, not the far end of the range
+
+
+class DepthNetwork(nn.Module):
+    """RGB in [0, 1] → reciprocal depth at half the resolution.
+
+    Source: Alhashim & Wonka, arXiv 1812.11941, section 3.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: NetworkConfig, weights: str | None = None) -> None:
+        """Args: `weights` replaces the recipe's encoder weights ("random" where a checkpoint follows anyway)."""
+        super().__init__()
+        self.config = config
+        encoder: Any = build_encoder(config.encoder.name, weights or config.encoder.weights)
+        channels, reductions = encoder.feature_info.channels(), encoder.feature_info.reduction()
+        if any(coarse != 2 * fine for fine, coarse in zip(reductions, reductions[1:], strict=False)):
+            raise RecipeError(
+                f"network.encoder.name: {config.encoder.name} has maps at 1/{reductions}; each must halve the one before"
+            )
+        mean, std = input_statistics(config.encoder.name)
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
+        self.stride: int = reductions[-1]
+        self.encoder = encoder
+        self.decoder = Decoder(channels, reductions, config.decoder.width, config.decoder.dropout)
+        self.head = nn.Conv2d(self.decoder.out_channels, 1, 3, padding=1)
+        start = torch.tensor(RECIPROCAL_SCALE / INITIAL_DEPTH_M)
+        nn.init.constant_(self.head.bias, float(start.log() if config.head == "exponential" else start))  # pyright: ignore
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Reciprocal depth of images of any size.
+
+        Args:
+            image: float `[N, 3, H, W]`, RGB in [0, 1].
+
+        Returns:
+            float `[N, 1, ceil(H/2), ceil(W/2)]`, 10 / depth_m for the canonical focal; not clipped.
+        """
+        height, width = image.shape[-2:]
+        down, right = -height % self.stride, -width % self.stride
+        if down or right:
+            image = F.pad(image, (0, right, 0, down), mode="replicate")
+        return self.aligned(image)[..., : (height + 1) // 2, : (width + 1) // 2]
+
+    def aligned(self, image: Tensor) -> Tensor:
+        """`forward` for heights and widths that are multiples of the encoder's stride."""
+        features = self.encoder((image - self.mean) / self.std)
+        out = self.head(self.decoder(features))
+        # Beyond e^±8 lies nothing that a camera sees; the bound keeps exp finite in half precision.
+        return out.clamp(-8, 8).exp() if self.config.head == "exponential" else out
+
+    def depth_m(self, reciprocal: Tensor) -> Tensor:
+        """Metres from reciprocal depth, clipped to the recipe's range."""
+        return reciprocal_to_depth(reciprocal, self.config.min_depth_m, self.config.max_depth_m)
+
+
+def reciprocal_to_depth(reciprocal: Tensor, min_depth_m: float, max_depth_m: float) -> Tensor:
+    """10 / y, with y clipped first so that the result lies in [min_depth_m, max_depth_m]."""
+    return RECIPROCAL_SCALE / reciprocal.clamp(RECIPROCAL_SCALE / max_depth_m, RECIPROCAL_SCALE / min_depth_m)
+
+
+def depth_to_reciprocal(depth_m: Tensor, valid: Tensor) -> Tensor:
+    """10 / depth_m where valid; 0 elsewhere."""
+    return torch.where(valid, RECIPROCAL_SCALE / depth_m.clamp(min=1e-6), 0.0)

@@ -1,0 +1,274 @@
+"""Recipes: what to train on, which network, which loss, for how long.
+
+A recipe is a YAML file; `key.path=value` on the command line overrides single values. Everything is checked before
+anything runs: an unknown key, a wrong type or a value out of range ends in one line that names the key's path.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from onedepth.errors import RecipeError
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """Part of a recipe: immutable, and strict about its keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FolderSource(Section):
+    """RGB-D pairs in a folder with an `index.csv` (see `onedepth.data.folder`)."""
+
+    layout: Literal["folder"]
+    path: str
+    split: str | None = None
+    limit: Count | None = None
+
+
+class SyntheticSource(Section):
+    """Rooms rendered from a seed (see `onedepth.data.synthetic`)."""
+
+    layout: Literal["synthetic"]
+    count: Count
+    seed: Annotated[int, Field(ge=0)] = 0
+    split: Literal["train", "val"] = "train"
+    height: Count = 120
+    width: Count = 160
+
+
+Source = Annotated[FolderSource | SyntheticSource, Field(discriminator="layout")]
+
+
+class Data(Section):
+    """Where pairs come from, and how many processes read them."""
+
+    train: Source
+    val: Source
+    statement: str = "not stated"
+    """What the model card says of the data: name, licence, terms."""
+    border_px: Annotated[int, Field(ge=0)] = 0
+    """Rows and columns at each side of the stored training images that hold no picture (NYU: a white frame)."""
+    cache: bool = True
+    """Keep decoded pairs in memory."""
+    workers: Annotated[int, Field(ge=0)] = 0
+
+
+class EncoderConfig(Section):
+    """A timm backbone by name; `weights` is "imagenet", "random" or a file of weights."""
+
+    name: str = "tf_efficientnet_lite2"
+    weights: str = "imagenet"
+
+
+class DecoderConfig(Section):
+    """DenseDepth's decoder. `width` is F: blocks have F/2, F/4, F/8 and F/16 channels."""
+
+    width: Annotated[int, Field(ge=16)] = 256
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class NetworkConfig(Section):
+    """Encoder, decoder, head, and the size at which they work."""
+
+    encoder: EncoderConfig = EncoderConfig()
+    decoder: DecoderConfig = DecoderConfig()
+    head: Literal["linear", "exponential"] = "linear"
+    """How the last convolution becomes reciprocal depth: as it is (the paper), or through exp."""
+    size: tuple[Annotated[int, Field(ge=32, le=2048)], Annotated[int, Field(ge=32, le=2048)]] = (256, 320)
+    """Working height and width in training; a model file keeps their area and takes the picture's aspect."""
+    min_depth_m: Positive = 0.1
+    max_depth_m: Positive = 10.0
+    canonical_focal: Positive = 518.86 / 640
+    """Focal length, in pixels per image width of a 4:3 picture, to which the metres refer."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> NetworkConfig:
+        if self.min_depth_m >= self.max_depth_m:
+            raise ValueError(f"min_depth_m {self.min_depth_m} is not below max_depth_m {self.max_depth_m}")
+        return self
+
+
+class AugmentConfig(Section):
+    """Random changes to a training pair; geometry moves image, depth, validity and intrinsics together."""
+
+    mirror: Share = 0.5
+    channel_permutation: Share = 0.25
+    zoom: Annotated[float, Field(ge=1, le=4)] = 1.0
+    """Crops show between all and 1/zoom of the image's width; metres follow the canonical focal."""
+    aspect: Annotated[float, Field(ge=1, le=2)] = 1.0
+    """Crops are stretched by up to this factor."""
+    rotation_deg: Annotated[float, Field(ge=0, le=45)] = 0.0
+    colour: NotNegative = 0.0
+    """Strength of brightness, contrast, saturation, white balance and gamma changes; 0 is off, 1 is strong."""
+    blur: Share = 0.0
+    """Probability of a slight blur."""
+    noise: NotNegative = 0.0
+    """Largest standard deviation of sensor noise, on the image's 0…1 scale."""
+    erase: Share = 0.0
+    """Probability that a rectangle of the picture is replaced by noise; the depth below it is still asked for."""
+
+
+class Schedule(Section):
+    """Optimiser and its course."""
+
+    epochs: Count
+    batch_size: Count = 8
+    optimizer: Literal["adam-amsgrad", "adamw"] = "adamw"
+    learning_rate: Positive = 5e-4
+    encoder_rate: Positive = 1.0
+    """The encoder's learning rate, as a share of `learning_rate`."""
+    weight_decay: NotNegative = 1e-2
+    curve: Literal["constant", "cosine"] = "cosine"
+    warmup: Share = 0.05
+    """Share of all steps over which the rate rises from zero."""
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Decay of the moving average of weights that is validated and exported; 0 is off."""
+    gradient_clip: NotNegative = 0.0
+
+
+class Validation(Section):
+    """When and by which protocol a run is measured."""
+
+    protocol: str = "eigen"
+    every_epochs: Count = 1
+
+
+class Recipe(Section):
+    """Everything a run needs; what `onedepth train` reads and every model file carries."""
+
+    name: str
+    version: str = "0.1"
+    licence: str = "not stated"
+    seed: Annotated[int, Field(ge=0)] = 0
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    channels_last: bool = True
+    data: Data
+    network: NetworkConfig = NetworkConfig()
+    loss: dict[str, NotNegative] = {"ssim": 1.0, "gradient": 1.0, "l1": 0.1}
+    augment: AugmentConfig = AugmentConfig()
+    schedule: Schedule
+    validation: Validation = Validation()
+
+
+def shipped() -> list[str]:
+    """Names of the recipes in the package."""
+    folder = resources.files("onedepth.train") / "recipes"
+    return sorted(item.name.removesuffix(".yaml") for item in folder.iterdir() if item.name.endswith(".yaml"))
+
+
+def load(name_or_path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
+    """Read a recipe of the package by name, or any recipe by path, and apply `key.path=value` overrides.
+
+    Raises:
+        RecipeError: no such recipe, not YAML, or a key, type or value that is wrong; the message names it.
+    """
+    text, where = _read(name_or_path)
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{where}: not readable as YAML: {_one_line(error)}") from error
+    if not isinstance(values, dict):
+        raise RecipeError(f"{where}: expected `key: value` lines, got {type(values).__name__}")
+    for override in overrides:
+        _override(values, override)
+    return parse(values, where)
+
+
+def parse(values: dict[str, Any], where: str = "recipe") -> Recipe:
+    """Check a recipe given as nested dicts.
+
+    Raises:
+        RecipeError: a key, type or value that is wrong.
+    """
+    try:
+        recipe = Recipe.model_validate(values)
+    except ValidationError as error:
+        raise RecipeError(f"{where}: " + "; ".join(_explain(item) for item in error.errors())) from error
+    from onedepth.protocols import PROTOCOLS
+    from onedepth.train.losses import TERMS
+
+    for key in recipe.loss:
+        _known(key, TERMS, f"{where}: loss.{key}", "loss term")
+    if not any(recipe.loss.values()):
+        raise RecipeError(f"{where}: loss: every weight is 0, nothing would be learned; give at least one term")
+    _known(recipe.validation.protocol, PROTOCOLS, f"{where}: validation.protocol", "protocol")
+    return recipe
+
+
+def _read(name_or_path: str | Path) -> tuple[str, str]:
+    path = Path(name_or_path)
+    if path.suffix in {".yaml", ".yml"} or len(path.parts) > 1:
+        try:
+            return path.read_text(encoding="utf-8"), str(path)
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not a text file"
+            raise RecipeError(f"recipe {path}: {reason}") from error
+    _known(str(name_or_path), shipped(), str(name_or_path), "recipe")
+    return (resources.files("onedepth.train") / "recipes" / f"{name_or_path}.yaml").read_text("utf-8"), f"recipe {name_or_path}"
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    path, separator, text = override.partition("=")
+    if not separator or not path:
+        raise RecipeError(f"{override!r}: expected key.path=value, for example schedule.epochs=10")
+    *parents, last = path.split(".")
+    section = values
+    for depth, key in enumerate(parents):
+        section = section.setdefault(key, {})
+        if not isinstance(section, dict):
+            raise RecipeError(f"{override!r}: {'.'.join(parents[: depth + 1])} is a value, not a section")
+    try:
+        section[last] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{override!r}: the value is not readable as YAML") from error
+
+
+def _explain(item: Any) -> str:
+    # The discriminator of a union appears as a part of the path that the user never wrote.
+    path = ".".join(str(part) for part in item["loc"] if part not in {"folder", "synthetic"})
+    if item["type"] == "extra_forbidden":
+        known = _keys_beside(item["loc"])
+        return f"{path}: unknown key{_nearest(str(item['loc'][-1]), known)}"
+    if item["type"] == "missing":
+        return f"{path}: this key is missing"
+    message = item["msg"].removeprefix("Value error, ")
+    shown = "" if isinstance(item["input"], dict) else f", got {item['input']!r}"
+    return f"{path}: {message[0].lower()}{message[1:]}{shown}" if path else message
+
+
+def _keys_beside(location: tuple[Any, ...]) -> list[str]:
+    """Keys of the section that `location` lies in."""
+    section: Any = Recipe
+    for part in location[:-1]:
+        if part in {"folder", "synthetic"}:
+            section = {"folder": FolderSource, "synthetic": SyntheticSource}[part]
+        elif part in getattr(section, "model_fields", {}):
+            section = section.model_fields[part].annotation
+    return list(getattr(section, "model_fields", {}))
+
+
+def _known(name: str, known: Iterable[str], where: str, kind: str) -> None:
+    if name not in known:
+        raise RecipeError(f"{where}: no such {kind}{_nearest(name, known)}; there are: {', '.join(sorted(known))}")
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def _one_line(error: object) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,204 @@
+"""One training run: a folder with its recipe, log and checkpoints.
+
+    RUN/recipe.yaml        the recipe as it was run, overrides applied
+    RUN/last.ckpt          everything needed to go on; replaced whole after each epoch
+    RUN/best.ckpt          the same at the best epoch by val δ1
+    RUN/history.csv        val metrics of every epoch
+    RUN/events.out.*       TensorBoard
+"""
+
+from __future__ import annotations
+
+import csv
+import logging
+import os
+import time
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+import yaml
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, RichProgressBar, TQDMProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from onedepth.errors import OutputError, RecipeError
+from onedepth.metrics import METRICS
+from onedepth.render import auto_range, colorize
+from onedepth.train import recipe as recipes
+from onedepth.train.module import DepthModule
+from onedepth.train.recipe import Recipe
+
+LAST, BEST, RECIPE, HISTORY = "last.ckpt", "best.ckpt", "recipe.yaml", "history.csv"
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Checkpoints written beside their target and moved into place; loaded without running code from them."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write `checkpoint`, whole or not at all."""
+        del storage_options
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        beside = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            with beside.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(target)
+        finally:
+            beside.unlink(missing_ok=True)
+
+    def load_checkpoint(self, path: str | Path, map_location: Any = None, weights_only: bool | None = None) -> Any:
+        """Read a checkpoint; never unpickles arbitrary objects."""
+        del weights_only
+        return torch.load(path, map_location=map_location or "cpu", weights_only=True)
+
+
+class Journal(Callback):
+    """After each validation: a line in history.csv, sample pictures in TensorBoard, checkpoints."""
+
+    def __init__(self, folder: Path, best: float = -1.0) -> None:
+        self.folder, self.best = folder, best
+        self._started = time.monotonic()
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write down what the epoch brought."""
+        if trainer.sanity_checking or not trainer.is_global_zero or not isinstance(pl_module, DepthModule):
+            return
+        report = pl_module.report
+        if report is None:
+            return
+        self._history(trainer.current_epoch, report.metrics)
+        self._pictures(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save; the best epoch by val δ1 a second time."""
+        report = pl_module.report if isinstance(pl_module, DepthModule) else None
+        if report is not None and report.metrics["delta1"] > self.best:
+            self.best = report.metrics["delta1"]
+            trainer.save_checkpoint(self.folder / BEST)
+        trainer.save_checkpoint(self.folder / LAST)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run must know."""
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from `state_dict`."""
+        self.best = float(state_dict["best"])
+
+    def _history(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        path = self.folder / HISTORY
+        rows = list(csv.reader(path.read_text("utf-8").splitlines()))[1:] if path.exists() else []
+        rows = [row for row in rows if int(row[0]) < epoch]
+        rows.append([str(epoch), f"{time.monotonic() - self._started:.0f}", *(f"{metrics[key]:.5f}" for key in METRICS)])
+        lines = [["epoch", "seconds", *METRICS], *rows]
+        beside = path.with_name(f".{path.name}")
+        beside.write_text("\n".join(",".join(line) for line in lines) + "\n", "utf-8")
+        beside.replace(path)
+
+    def _pictures(self, trainer: pl.Trainer, module: DepthModule) -> None:
+        if not isinstance(trainer.logger, TensorBoardLogger):
+            return
+        for number, (pair, depth_m) in enumerate(module.samples):
+            near, far = auto_range(np.where(pair.valid, pair.depth_m, np.nan))
+            row = [pair.image, colorize(np.where(pair.valid, pair.depth_m, 0), near, far), colorize(depth_m, near, far)]
+            trainer.logger.experiment.add_image(
+                f"val/{number} image, truth, prediction", np.concatenate(row, axis=1), trainer.current_epoch, dataformats="HWC"
+            )
+
+
+def train(recipe: Recipe, folder: Path, resume: bool = False, progress: bool = True) -> DepthModule:
+    """Train by a recipe in `folder`, from the start or from its last checkpoint.
+
+    Raises:
+        RecipeError: to resume, the folder must hold a run of the same recipe; to start, it must hold none.
+        DataError: the data is not as its layout says.
+    """
+    checkpoint = folder / LAST
+    if resume:
+        _check_same(recipe, folder)
+    elif (folder / RECIPE).exists():
+        raise RecipeError(f"{folder}: holds a run already; go on with --resume, or choose another folder with --run")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / RECIPE).write_text(yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False), "utf-8")
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be written: {error.strerror}") from error
+    pl.seed_everything(recipe.seed, workers=True, verbose=False)
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    going_on = resume and checkpoint.exists()
+    module = DepthModule(recipe, encoder_weights="random" if going_on else None)
+    callbacks: list[Callback] = []
+    if recipe.schedule.ema:
+        # The average starts with the rate at its height: before that it would average the encoder's start.
+        callbacks.append(EMAWeightAveraging(decay=recipe.schedule.ema))
+    callbacks.append(Journal(folder))
+    if progress:
+        callbacks.append(RichProgressBar(leave=False) if os.isatty(2) else TQDMProgressBar(refresh_rate=20))
+    trainer = pl.Trainer(
+        default_root_dir=folder,
+        max_epochs=recipe.schedule.epochs,
+        precision=recipe.precision,
+        check_val_every_n_epoch=recipe.validation.every_epochs,
+        gradient_clip_val=recipe.schedule.gradient_clip or None,
+        callbacks=callbacks,
+        plugins=[AtomicCheckpointIO()],
+        logger=TensorBoardLogger(folder, name=None, version=""),
+        enable_checkpointing=False,
+        enable_progress_bar=progress,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        log_every_n_steps=10,
+        use_distributed_sampler=False,
+    )
+    with warnings.catch_warnings():
+        # Advice on worker processes: the cache makes them needless.
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=".*number of training batches.*smaller than the logging interval.*")
+        trainer.fit(module, ckpt_path=str(checkpoint) if going_on else None)
+    return module
+
+
+def load(folder: Path, checkpoint: str = BEST) -> DepthModule:
+    """The network of a run, with the averaged weights if the recipe keeps an average; in eval mode.
+
+    Raises:
+        RecipeError: no run there, or its checkpoint does not fit its recipe.
+    """
+    recipe = recipe_of(folder)
+    path = folder / checkpoint
+    if not path.is_file():
+        raise RecipeError(f"{path}: no such checkpoint; has the run finished an epoch?")
+    module = DepthModule(recipe, encoder_weights="random")
+    state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    try:
+        module.load_state_dict(state)
+    except RuntimeError as error:
+        raise RecipeError(f"{path}: does not fit {folder / RECIPE}: {str(error).splitlines()[1].strip()}") from error
+    return module.eval()
+
+
+def recipe_of(folder: Path) -> Recipe:
+    """The recipe that a run was made by.
+
+    Raises:
+        RecipeError: no run there.
+    """
+    if not (folder / RECIPE).is_file():
+        raise RecipeError(f"{folder}: not a training run: there is no {RECIPE} in it")
+    return recipes.load(folder / RECIPE)
+
+
+def _check_same(recipe: Recipe, folder: Path) -> None:
+    before = recipe_of(folder).model_dump(mode="json")
+    now = recipe.model_dump(mode="json")
+    changed = [key for key in now if now[key] != before.get(key)]
+    if changed:
+        raise RecipeError(f"{folder}: was run by another recipe ({', '.join(changed)} differ); it cannot go on by this one")
