@@ -160,18 +160,14 @@ def test_what_cannot_be_counted_is_named_and_the_rest_is():
     small = make_pair("small", depth_m=np.ones((48, 64), np.float32))
     report = evaluate(always(2.0), [blind, make_pair("good"), small], EIGEN)
     assert (report.count, report.excluded, report.metrics["delta1"]) == (1, ("blind",), 1.0)
-    assert report.failed == (
-        "pair 'small' is 64×48, protocol 'eigen' expects 640×480; 'full' takes any size",
-    )
+    assert report.failed == ("pair 'small' is 64×48, protocol 'eigen' expects 640×480; 'full' takes any size",)
     table = report.table()
     assert "1 without valid truth, not counted: blind" in table
     assert "pair 'small' is 64×48" in table
 
 
 def test_nothing_to_compare_is_an_error_of_one_line():
-    with pytest.raises(
-        DataError, match=r"none of 1 pairs .* 1 failed; the first failure: pair 'a' is 2×1"
-    ) as caught:
+    with pytest.raises(DataError, match=r"none of 1 pairs .* 1 failed; the first failure: pair 'a' is 2×1") as caught:
         evaluate(always(2.0), [make_pair(depth_m=np.ones((1, 2), np.float32))], EIGEN)
     assert "\n" not in str(caught.value)
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from onedepth.data.folder import NYU_FOCAL, FolderData
+from onedepth.canonical import NYU_FOCAL
+from onedepth.data.folder import FolderData
 from onedepth.depth import Intrinsics
 from onedepth.errors import DataError
 

@@ -220,9 +220,7 @@ def test_16_bits_are_rounded_to_the_nearest_of_8():
 
 def test_12_bit_tiff_is_scaled_by_4095():
     tags = [(256, 2), (257, 1), (258, 12), (259, 1), (262, 1), (273, 200), (277, 1), (278, 1), (279, 3)]
-    ifd = struct.pack("<H", len(tags)) + b"".join(
-        struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags
-    )
+    ifd = struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
     header = b"II*\0" + struct.pack("<I", 8) + ifd + bytes(4)
     data = header.ljust(200, b"\0") + bytes([0xFF, 0xF8, 0x00])  # 4095, 2048
     np.testing.assert_array_equal(load_photo(data).image[0, :, 0], [255, 128])
@@ -345,9 +343,7 @@ def test_nonsense_orientation_is_ignored(orientation):
     np.testing.assert_array_equal(load_photo(data).image, noise())
 
 
-@pytest.mark.parametrize(
-    "garbage", [b"Exif\0\0", b"Exif\0\0II*\0", b"Exif\0\0II*\0\x08\0\0\0\xff\xff\x12\x01"]
-)
+@pytest.mark.parametrize("garbage", [b"Exif\0\0", b"Exif\0\0II*\0", b"Exif\0\0II*\0\x08\0\0\0\xff\xff\x12\x01"])
 def test_damaged_exif_does_not_cost_the_picture(garbage):
     photo = load_photo(encode(Image.fromarray(noise()), exif=garbage))
     np.testing.assert_array_equal(photo.image, noise())
@@ -359,8 +355,7 @@ def test_damaged_exif_does_not_cost_the_picture(garbage):
 
 def png(chunks: list[tuple[bytes, bytes]]) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        for kind, body in chunks
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
     )
 
 

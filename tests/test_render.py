@@ -23,9 +23,7 @@ def ramp(height: int, width: int, near_m: float = 0.8, far_m: float = 6.0) -> np
 def result(height: int, width: int, focal_source: str = "exif") -> Depth:
     rng = np.random.default_rng(3)
     photo = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
-    return Depth(
-        ramp(height, width), photo, Intrinsics.centred(519.0, height, width), focal_source, "m 1", "p"
-    )
+    return Depth(ramp(height, width), photo, Intrinsics.centred(519.0, height, width), focal_source, "m 1", "p")
 
 
 # Colours. The ends are the published tables' first and last rows times 255, rounded by hand.
@@ -144,9 +142,7 @@ def test_half_a_range_that_misses_the_picture_says_so():
         render.picture(result(64, 64), near_m=-1.0)
 
 
-@pytest.mark.parametrize(
-    ("typed", "meant"), [("infrno", "inferno"), ("Turbbo", "turbo"), ("thermall", "thermal")]
-)
+@pytest.mark.parametrize(("typed", "meant"), [("infrno", "inferno"), ("Turbbo", "turbo"), ("thermall", "thermal")])
 def test_unknown_colormap_names_the_nearest(typed, meant):
     with pytest.raises(OnedepthError, match=rf"(?s)unknown colour map '{typed}'.*\b{meant}\b"):
         render.colorize(ramp(4, 4), 1.0, 2.0, typed)
@@ -268,10 +264,7 @@ def test_side_by_side_shows_photo_and_map(height, width, beside):
 
 
 def test_focal_note_tells_how_it_is_known():
-    notes = {
-        source: np.asarray(render.picture(result(480, 640, source)))
-        for source in ("given", "exif", "assumed")
-    }
+    notes = {source: np.asarray(render.picture(result(480, 640, source))) for source in ("given", "exif", "assumed")}
     assert len({note.tobytes() for note in notes.values()}) == 3
 
 

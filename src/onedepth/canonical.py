@@ -2,14 +2,17 @@
 
 A network sees apparent sizes, so its metres hold for one focal length, the canonical one. A picture taken with a focal
 length f is worth depth · f / f_canonical (Yin et al., Metric3D, arXiv 2307.10984, section 3.1). The canonical focal is
-stated in pixels per image width of a 4:3 picture (NYU: 518.86 / 640); for another aspect it is taken for the 4:3 picture of
-the same number of pixels. Focal length over √(H·W) does not change under any resizing, stretching included, nor when the
-camera is turned on its side.
+stated in pixels per image width of a 4:3 picture (NYU: 518.86 / 640); for another aspect it is taken for the 4:3
+picture of the same number of pixels. Focal length over √(H·W) does not change under any resizing, stretching included,
+nor when the camera is turned on its side.
 """
 
 from __future__ import annotations
 
 import math
+
+NYU_FOCAL = 518.86 / 640
+"""The canonical focal of models trained on NYU Depth v2: its camera's, from the toolbox of the data set."""
 
 MIN_SIDE = 64
 MAX_SIDE = 1024

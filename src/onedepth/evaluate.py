@@ -170,9 +170,7 @@ def mirror(image: NDArray[np.uint8], intrinsics: Intrinsics) -> tuple[NDArray[np
     return np.ascontiguousarray(image[:, ::-1]), flipped  # runtimes take no negative strides
 
 
-def predict_mirrored(
-    predict: Predict, image: NDArray[np.uint8], intrinsics: Intrinsics
-) -> NDArray[np.float32]:
+def predict_mirrored(predict: Predict, image: NDArray[np.uint8], intrinsics: Intrinsics) -> NDArray[np.float32]:
     """float32 `[H, W]`: mean in metres of the prediction and the mirror image's prediction, mirrored back.
 
     Where either is invalid (NaN, infinite, not above 0) the mean is NaN.

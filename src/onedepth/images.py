@@ -262,12 +262,8 @@ def _in_folder(folder: Path, recursive: bool) -> list[Path]:
         and path.is_file()
     ]
     if not found:
-        where = (
-            "it and its folders" if recursive else "it (its own folders are not searched unless asked for)"
-        )
-        raise ImageError(
-            f"{_label(folder)}: no pictures in {where}; expected files such as .jpg, .png or .tif"
-        )
+        where = "it and its folders" if recursive else "it (its own folders are not searched unless asked for)"
+        raise ImageError(f"{_label(folder)}: no pictures in {where}; expected files such as .jpg, .png or .tif")
     return found
 
 
@@ -275,9 +271,7 @@ def _in_pattern(pattern: str) -> list[Path]:
     """Files that match a glob pattern; `**` crosses folders, hidden files only match a leading dot."""
     found = [path for path in map(Path, glob.glob(pattern, recursive=True)) if path.is_file()]  # noqa: PTH207
     if not found:
-        raise ImageError(
-            f"{_label(Path(pattern))}: the pattern matches no file; check it, or name a file or a folder"
-        )
+        raise ImageError(f"{_label(Path(pattern))}: the pattern matches no file; check it, or name a file or a folder")
     return found
 
 
@@ -400,8 +394,7 @@ def _decode(image: Image.Image, label: str, max_pixels: int) -> tuple[NDArray[np
         rgb = _to_rgb(image, label)
     except ValueError as error:
         raise ImageError(
-            f"{label}: pixels of kind {image.mode} cannot be made RGB ({_one_line(error)}); "
-            "save it as 8-bit RGB first"
+            f"{label}: pixels of kind {image.mode} cannot be made RGB ({_one_line(error)}); save it as 8-bit RGB first"
         ) from error
     if turn is not None:
         rgb = rgb.transpose(turn)

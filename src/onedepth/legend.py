@@ -65,10 +65,7 @@ def _even_steps(near_m: float, far_m: float) -> list[tuple[list[float], int | No
 def _ladders(near_m: float, far_m: float) -> list[tuple[list[float], int | None]]:
     """The same round numbers in every power of ten: for a wide range."""
     exponents = range(math.floor(math.log10(near_m)), math.ceil(math.log10(far_m)) + 1)
-    return [
-        ([float(f"{rung}e{exponent}") for exponent in exponents for rung in ladder], None)
-        for ladder in _LADDERS
-    ]
+    return [([float(f"{rung}e{exponent}") for exponent in exponents for rung in ladder], None) for ladder in _LADDERS]
 
 
 def band(

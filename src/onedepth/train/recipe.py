@@ -1,7 +1,8 @@
 """Recipes: what to train on, which network, which loss, for how long.
 
-A recipe is a YAML file; `key.path=value` on the command line overrides single values. Everything is checked before
-anything runs: an unknown key, a wrong type or a value out of range ends in one line that names the key's path.
+A recipe is a YAML file; `key.path=value` on the command line overrides single values. Everything is checked
+before anything runs: an unknown key, a wrong type or a value out of range ends in one line that names the
+key's path.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from onedepth.canonical import NYU_FOCAL
 from onedepth.errors import RecipeError
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
+Side = Annotated[int, Field(ge=32, le=2048, multiple_of=2)]  # even: the network answers at half the size
 
 
 class Section(BaseModel):
@@ -50,6 +53,7 @@ class SyntheticSource(Section):
 
 
 Source = Annotated[FolderSource | SyntheticSource, Field(discriminator="layout")]
+SOURCES: dict[str, type[Section]] = {"folder": FolderSource, "synthetic": SyntheticSource}
 
 
 class Data(Section):
@@ -60,7 +64,7 @@ class Data(Section):
     statement: str = "not stated"
     """What the model card says of the data: name, licence, terms."""
     border_px: Annotated[int, Field(ge=0)] = 0
-    """Rows and columns at each side of the stored training images that hold no picture (NYU: a white frame)."""
+    """Rows and columns at each side of the stored training images without a picture (NYU: a white frame)."""
     cache: bool = True
     """Keep decoded pairs in memory."""
     workers: Annotated[int, Field(ge=0)] = 0
@@ -87,11 +91,11 @@ class NetworkConfig(Section):
     decoder: DecoderConfig = DecoderConfig()
     head: Literal["linear", "exponential"] = "linear"
     """How the last convolution becomes reciprocal depth: as it is (the paper), or through exp."""
-    size: tuple[Annotated[int, Field(ge=32, le=2048)], Annotated[int, Field(ge=32, le=2048)]] = (256, 320)
+    size: tuple[Side, Side] = (256, 320)
     """Working height and width in training; a model file keeps their area and takes the picture's aspect."""
     min_depth_m: Positive = 0.1
     max_depth_m: Positive = 10.0
-    canonical_focal: Positive = 518.86 / 640
+    canonical_focal: Positive = NYU_FOCAL
     """Focal length, in pixels per image width of a 4:3 picture, to which the metres refer."""
 
     @model_validator(mode="after")
@@ -112,13 +116,13 @@ class AugmentConfig(Section):
     """Crops are stretched by up to this factor."""
     rotation_deg: Annotated[float, Field(ge=0, le=45)] = 0.0
     colour: NotNegative = 0.0
-    """Strength of brightness, contrast, saturation, white balance and gamma changes; 0 is off, 1 is strong."""
+    """Strength of changes to brightness, contrast, colour and gamma; 0 is off, 1 is strong."""
     blur: Share = 0.0
     """Probability of a slight blur."""
     noise: NotNegative = 0.0
     """Largest standard deviation of sensor noise, on the image's 0…1 scale."""
     erase: Share = 0.0
-    """Probability that a rectangle of the picture is replaced by noise; the depth below it is still asked for."""
+    """Probability that a rectangle of the picture is painted over; the depth below it is still asked for."""
 
 
 class Schedule(Section):
@@ -178,7 +182,7 @@ def load(name_or_path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     text, where = _read(name_or_path)
     try:
         values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date without such a day
         raise RecipeError(f"{where}: not readable as YAML: {_one_line(error)}") from error
     if not isinstance(values, dict):
         raise RecipeError(f"{where}: expected `key: value` lines, got {type(values).__name__}")
@@ -217,7 +221,9 @@ def _read(name_or_path: str | Path) -> tuple[str, str]:
             reason = error.strerror if isinstance(error, OSError) else "not a text file"
             raise RecipeError(f"recipe {path}: {reason}") from error
     _known(str(name_or_path), shipped(), str(name_or_path), "recipe")
-    return (resources.files("onedepth.train") / "recipes" / f"{name_or_path}.yaml").read_text("utf-8"), f"recipe {name_or_path}"
+    return (resources.files("onedepth.train") / "recipes" / f"{name_or_path}.yaml").read_text(
+        "utf-8"
+    ), f"recipe {name_or_path}"
 
 
 def _override(values: dict[str, Any], override: str) -> None:
@@ -232,16 +238,21 @@ def _override(values: dict[str, Any], override: str) -> None:
             raise RecipeError(f"{override!r}: {'.'.join(parents[: depth + 1])} is a value, not a section")
     try:
         section[last] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise RecipeError(f"{override!r}: the value is not readable as YAML") from error
 
 
 def _explain(item: Any) -> str:
     # The discriminator of a union appears as a part of the path that the user never wrote.
-    path = ".".join(str(part) for part in item["loc"] if part not in {"folder", "synthetic"})
+    path = ".".join(str(part) for part in item["loc"] if part not in SOURCES)
     if item["type"] == "extra_forbidden":
         known = _keys_beside(item["loc"])
         return f"{path}: unknown key{_nearest(str(item['loc'][-1]), known)}"
+    if item["type"] == "union_tag_invalid":
+        nearest = _nearest(item["ctx"]["tag"], SOURCES)
+        return f"{path}.layout: no such layout{nearest}; there are: {', '.join(SOURCES)}"
+    if item["type"] == "union_tag_not_found":
+        return f"{path}.layout: this key is missing; there are: {', '.join(SOURCES)}"
     if item["type"] == "missing":
         return f"{path}: this key is missing"
     message = item["msg"].removeprefix("Value error, ")
@@ -253,8 +264,8 @@ def _keys_beside(location: tuple[Any, ...]) -> list[str]:
     """Keys of the section that `location` lies in."""
     section: Any = Recipe
     for part in location[:-1]:
-        if part in {"folder", "synthetic"}:
-            section = {"folder": FolderSource, "synthetic": SyntheticSource}[part]
+        if part in SOURCES:
+            section = SOURCES[part]
         elif part in getattr(section, "model_fields", {}):
             section = section.model_fields[part].annotation
     return list(getattr(section, "model_fields", {}))

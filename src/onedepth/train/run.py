@@ -1,10 +1,10 @@
 """One training run: a folder with its recipe, log and checkpoints.
 
-    RUN/recipe.yaml        the recipe as it was run, overrides applied
-    RUN/last.ckpt          everything needed to go on; replaced whole after each epoch
-    RUN/best.ckpt          the same at the best epoch by val δ1
-    RUN/history.csv        val metrics of every epoch
-    RUN/events.out.*       TensorBoard
+RUN/recipe.yaml        the recipe as it was run, overrides applied
+RUN/last.ckpt          everything needed to go on; replaced whole after each epoch
+RUN/best.ckpt          the same at the best epoch by val δ1
+RUN/history.csv        val metrics of every epoch
+RUN/events.out.*       TensorBoard
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import logging
 import os
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,19 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 import yaml
-from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, RichProgressBar, TQDMProgressBar
+from lightning.pytorch.callbacks import Callback, RichProgressBar, TQDMProgressBar, WeightAveraging
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from lightning.pytorch.utilities import rank_zero_only
+from torch import Tensor
 
 from onedepth.errors import OutputError, RecipeError
 from onedepth.metrics import METRICS
+from onedepth.protocols import PROTOCOLS, check_size
 from onedepth.render import auto_range, colorize
 from onedepth.train import recipe as recipes
+from onedepth.train.allocator import keep_freed_memory
+from onedepth.train.loader import open_source
 from onedepth.train.module import DepthModule
 from onedepth.train.recipe import Recipe
 
@@ -58,6 +63,23 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Read a checkpoint; never unpickles arbitrary objects."""
         del weights_only
         return torch.load(path, map_location=map_location or "cpu", weights_only=True)
+
+
+def moving_average(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:
+    """How the average of weights follows them: all but `decay` of it is new at each step.
+
+    At first more is new, (1 + n) / (10 + n) after n steps, so that an average never dwells on random weights.
+    """
+
+    def update(average: list[Tensor], current: list[Tensor], steps: Tensor) -> None:
+        kept = min(decay, (1 + int(steps)) / (10 + int(steps)))
+        for one, new in zip(average, current, strict=True):
+            if one.is_floating_point():
+                one.lerp_(new.to(one.dtype), 1 - kept)
+            else:
+                one.copy_(new)
+
+    return update
 
 
 class Journal(Callback):
@@ -97,20 +119,31 @@ class Journal(Callback):
         path = self.folder / HISTORY
         rows = list(csv.reader(path.read_text("utf-8").splitlines()))[1:] if path.exists() else []
         rows = [row for row in rows if int(row[0]) < epoch]
-        rows.append([str(epoch), f"{time.monotonic() - self._started:.0f}", *(f"{metrics[key]:.5f}" for key in METRICS)])
+        rows.append(
+            [
+                str(epoch),
+                f"{time.monotonic() - self._started:.0f}",
+                *(f"{metrics[key]:.5f}" for key in METRICS),
+            ]
+        )
         lines = [["epoch", "seconds", *METRICS], *rows]
-        beside = path.with_name(f".{path.name}")
-        beside.write_text("\n".join(",".join(line) for line in lines) + "\n", "utf-8")
-        beside.replace(path)
+        _write(path, "\n".join(",".join(line) for line in lines) + "\n")
 
     def _pictures(self, trainer: pl.Trainer, module: DepthModule) -> None:
         if not isinstance(trainer.logger, TensorBoardLogger):
             return
         for number, (pair, depth_m) in enumerate(module.samples):
             near, far = auto_range(np.where(pair.valid, pair.depth_m, np.nan))
-            row = [pair.image, colorize(np.where(pair.valid, pair.depth_m, 0), near, far), colorize(depth_m, near, far)]
+            row = [
+                pair.image,
+                colorize(np.where(pair.valid, pair.depth_m, 0), near, far),
+                colorize(depth_m, near, far),
+            ]
             trainer.logger.experiment.add_image(
-                f"val/{number} image, truth, prediction", np.concatenate(row, axis=1), trainer.current_epoch, dataformats="HWC"
+                f"val/{number} image, truth, prediction",
+                np.concatenate(row, axis=1),
+                trainer.current_epoch,
+                dataformats="HWC",
             )
 
 
@@ -119,26 +152,28 @@ def train(recipe: Recipe, folder: Path, resume: bool = False, progress: bool = T
 
     Raises:
         RecipeError: to resume, the folder must hold a run of the same recipe; to start, it must hold none.
-        DataError: the data is not as its layout says.
+        DataError: the data is not as its layout says, or not of the size that the protocol needs.
+        OutputError: the folder cannot be written.
     """
     checkpoint = folder / LAST
+    first = getattr(rank_zero_only, "rank", 0) == 0  # of several processes that train together one writes
     if resume:
         _check_same(recipe, folder)
-    elif (folder / RECIPE).exists():
+    elif first and (folder / RECIPE).exists():
         raise RecipeError(f"{folder}: holds a run already; go on with --resume, or choose another folder with --run")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / RECIPE).write_text(yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False), "utf-8")
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be written: {error.strerror}") from error
+    keep_freed_memory()
     pl.seed_everything(recipe.seed, workers=True, verbose=False)
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     going_on = resume and checkpoint.exists()
+    # What can be wrong with weights and data shows before anything is written.
     module = DepthModule(recipe, encoder_weights="random" if going_on else None)
+    open_source(recipe.data.train)
+    check_size(PROTOCOLS[recipe.validation.protocol], open_source(recipe.data.val)[0])
+    if first:
+        _write(folder / RECIPE, yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
     callbacks: list[Callback] = []
     if recipe.schedule.ema:
-        # The average starts with the rate at its height: before that it would average the encoder's start.
-        callbacks.append(EMAWeightAveraging(decay=recipe.schedule.ema))
+        callbacks.append(WeightAveraging(multi_avg_fn=moving_average(recipe.schedule.ema)))
     callbacks.append(Journal(folder))
     if progress:
         callbacks.append(RichProgressBar(leave=False) if os.isatty(2) else TQDMProgressBar(refresh_rate=20))
@@ -159,6 +194,8 @@ def train(recipe: Recipe, folder: Path, resume: bool = False, progress: bool = T
         use_distributed_sampler=False,
     )
     with warnings.catch_warnings():
+        # Lightning 2.6 with torch 2.10 and above; nothing that we or a user could mend.
+        warnings.filterwarnings("ignore", r".*LeafSpec.* is deprecated", FutureWarning)
         # Advice on worker processes: the cache makes them needless.
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         warnings.filterwarnings("ignore", message=".*number of training batches.*smaller than the logging interval.*")
@@ -176,12 +213,16 @@ def load(folder: Path, checkpoint: str = BEST) -> DepthModule:
     path = folder / checkpoint
     if not path.is_file():
         raise RecipeError(f"{path}: no such checkpoint; has the run finished an epoch?")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    except Exception as error:  # on damaged bytes the reader raises nearly anything
+        raise RecipeError(f"{path}: not a checkpoint of a run ({type(error).__name__})") from error
     module = DepthModule(recipe, encoder_weights="random")
-    state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
     try:
         module.load_state_dict(state)
     except RuntimeError as error:
-        raise RecipeError(f"{path}: does not fit {folder / RECIPE}: {str(error).splitlines()[1].strip()}") from error
+        reason = str(error).splitlines()[1].strip()
+        raise RecipeError(f"{path}: does not fit {folder / RECIPE}: {reason}") from error
     return module.eval()
 
 
@@ -196,9 +237,22 @@ def recipe_of(folder: Path) -> Recipe:
     return recipes.load(folder / RECIPE)
 
 
+def _write(path: Path, text: str) -> None:
+    """Write `text` beside `path` and move it into place."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text(text, "utf-8")
+        beside.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
+
+
 def _check_same(recipe: Recipe, folder: Path) -> None:
     before = recipe_of(folder).model_dump(mode="json")
     now = recipe.model_dump(mode="json")
     changed = [key for key in now if now[key] != before.get(key)]
     if changed:
-        raise RecipeError(f"{folder}: was run by another recipe ({', '.join(changed)} differ); it cannot go on by this one")
+        raise RecipeError(
+            f"{folder}: was run by another recipe ({', '.join(changed)} differ); it cannot go on by this one"
+        )

@@ -77,10 +77,7 @@ def chair(dice: Dice, material: Material | None = None) -> Piece:
         block(0, width / 2, seat - 0.04, (width, 0.04, width), material),
         block(0, 0.02, seat + 0.12, (width, back - seat - 0.12, 0.03), material),
         *_legs(width, width, seat - 0.04, 0.04, material),
-        *(
-            block(x * (width / 2 - 0.03), 0.02, seat, (0.04, 0.14, 0.03), material, shadow=False)
-            for x in (-1, 1)
-        ),
+        *(block(x * (width / 2 - 0.03), 0.02, seat, (0.04, 0.14, 0.03), material, shadow=False) for x in (-1, 1)),
     ]
     return Piece(tuple(solids), width, width, back)
 
@@ -197,15 +194,11 @@ def sideboard(dice: Dice) -> Piece:
         x = dice.between(-0.3, 0.3) * width
         solids.append(block(x, depth / 2, height, (0.04, 0.25, 0.04), STEEL, shadow=False, shape="cylinder"))
         shade = glowing((250, 226, 180), 0.9)
-        solids.append(
-            block(x, depth / 2, height + 0.22, (0.26, 0.2, 0.26), shade, shadow=False, shape="cylinder")
-        )
+        solids.append(block(x, depth / 2, height + 0.22, (0.26, 0.2, 0.26), shade, shadow=False, shape="cylinder"))
     elif kind == 2:
         for i in (-1, 0, 1):
             wide = dice.between(0.1, 0.22)
-            item = block(
-                i * width / 4, depth / 2, height, (wide, wide * dice.between(1, 2), wide), cloth(dice)
-            )
+            item = block(i * width / 4, depth / 2, height, (wide, wide * dice.between(1, 2), wide), cloth(dice))
             solids.append(replace(item, shape=dice.choice(["box", "cylinder"])))
     return Piece(tuple(solids), width, depth, height)
 
@@ -226,9 +219,7 @@ def bookshelf(dice: Dice) -> Piece:
     for i in range(shelves):
         if dice.chance(0.85):
             wide, tall = dice.between(0.4, 1) * (width - 0.06), dice.between(0.6, 0.88) * (step - 0.03)
-            books = replace(
-                cloth(dice), second=linear(tint(dice, CLOTH)), cell_m=(dice.between(0.03, 0.05), 1e3)
-            )
+            books = replace(cloth(dice), second=linear(tint(dice, CLOTH)), cell_m=(dice.between(0.03, 0.05), 1e3))
             books = replace(books, checker=0.6, tone=1.2, joint_m=0.006, cloud=0.0)
             left = dice.side() * (width - 0.06 - wide) / 2
             solids.append(block(left, 0.13, i * step + 0.03, (wide, tall, 0.2), books, shadow=False))
@@ -241,16 +232,12 @@ def desk(dice: Dice) -> Piece:
     solids = [
         block(0, depth / 2, 0.7, (width, 0.035, depth), material),
         *_legs(width, depth, 0.7, 0.05, DARK if dice.chance(0.5) else material),
-        block(
-            (width / 2 - 0.24) * dice.side(), depth / 2, 0.1, (0.4, 0.55, depth - 0.1), fronts(dice, 1e3, 0.2)
-        ),
+        block((width / 2 - 0.24) * dice.side(), depth / 2, 0.1, (0.4, 0.55, depth - 0.1), fronts(dice, 1e3, 0.2)),
         block(0, 0.2, 0.85, (dice.between(0.45, 0.65), 0.36, 0.04), DARK),
         block(0, 0.2, 0.735, (0.08, 0.14, 0.06), DARK, shadow=False),
         block(0, 0.45, 0.735, (0.42, 0.02, 0.14), DARK, shadow=False),
     ]
-    solids += _turned_to(
-        dice, chair(dice), dice.between(-0.2, 0.2), depth + dice.between(0, 0.3), (-1.0, 0.0)
-    )
+    solids += _turned_to(dice, chair(dice), dice.between(-0.2, 0.2), depth + dice.between(0, 0.3), (-1.0, 0.0))
     return Piece(tuple(solids), width, depth + 0.55, 1.2)
 
 
@@ -301,9 +288,7 @@ def plant(dice: Dice) -> Piece:
         size = dice.between(0.6, 1.0) * crown
         x, z = dice.between(-0.3, 0.3) * crown, dice.between(-0.2, 0.2) * crown
         ball = (size, size, size)
-        solids.append(
-            block(x, middle + z, pot + stem + dice.between(-0.1, 0.4) * crown, ball, leaves, shape="ball")
-        )
+        solids.append(block(x, middle + z, pot + stem + dice.between(-0.1, 0.4) * crown, ball, leaves, shape="ball"))
     return Piece(tuple(solids), crown * 1.5, crown * 1.4 + 0.1, pot + stem + crown)
 
 

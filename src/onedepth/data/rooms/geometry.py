@@ -277,13 +277,9 @@ def _windows(solids: Sequence[Solid], camera: Camera) -> list[tuple[slice, slice
     dx = centre[:, :1] - camera.eye[0] + cos * x + sin * z
     dy = centre[:, 1:2] - camera.eye[1] + y
     dz = centre[:, 2:] - camera.eye[2] - sin * x + cos * z
-    corners = np.stack(
-        [dx * a[0] + dy * a[1] + dz * a[2] for a in camera.axes]
-    )  # [3, solids, 8], camera frame
+    corners = np.stack([dx * a[0] + dy * a[1] + dz * a[2] for a in camera.axes])  # [3, solids, 8], camera frame
     # What reaches behind the camera is cut off a little in front of it, edge by edge.
-    near, far = (
-        np.concatenate([corners[..., EDGES[:, i]] for i in pair], axis=-1) for pair in ((0, 1), (1, 0))
-    )
+    near, far = (np.concatenate([corners[..., EDGES[:, i]] for i in pair], axis=-1) for pair in ((0, 1), (1, 0)))
     behind = near[2] < NEAREST_M
     cut = np.where(behind, (NEAREST_M - near[2]) / np.where(behind, far[2] - near[2] + TINY, 1), 0)
     near = near + cut * (far - near)
@@ -314,9 +310,7 @@ def cast(room: Room, camera: Camera) -> Hits:
     """
     (x, y, z), (width, height, length) = camera.eye, room.size
     if not (0 < x < width and 0 < -y < height and 0 < z < length):
-        raise ValueError(
-            f"camera at x, y, z = {camera.eye} m stands outside the room of {room.size} m (y is down)"
-        )
+        raise ValueError(f"camera at x, y, z = {camera.eye} m stands outside the room of {room.size} m (y is down)")
     rays = camera.rays()
     depth, surface, face = _enclosure(room, camera.eye, rays)
     for number, window in enumerate(_windows(room.solids, camera)):
@@ -337,9 +331,7 @@ def _enclosure(room: Room, eye: Vector, rays: Array) -> tuple[Array, NDArray[np.
     """The room's own box, seen from inside."""
     width, height, length = room.size
     ends = ((0.0, width), (-height, 0.0), (0.0, length))
-    x, y, z = (
-        np.where(rays[i] < 0, lo - eye[i], hi - eye[i]) / (rays[i] + TINY) for i, (lo, hi) in enumerate(ends)
-    )
+    x, y, z = (np.where(rays[i] < 0, lo - eye[i], hi - eye[i]) / (rays[i] + TINY) for i, (lo, hi) in enumerate(ends))
     depth = np.minimum(np.minimum(x, y), z)
     face = np.where(depth == y, 1, np.where(depth == z, 2, 0)).astype(np.uint8)
     ahead = np.where(face == 0, rays[0] >= 0, np.where(face == 1, rays[1] >= 0, rays[2] >= 0))

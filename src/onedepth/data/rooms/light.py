@@ -20,9 +20,8 @@ def shade(room: Room, hits: Hits, camera: Camera) -> NDArray[np.float32]:
     colour, glow = _look(room, hits, pixel_m / np.maximum(slant, np.float32(0.15)))
     openness = _openness(room, point, normal)
     # Most of the light in a room was thrown back by floor and ceiling before: walls get a little less of it.
-    light = np.stack(
-        [glow + np.float32(room.ambient) * openness * (1 + np.float32(0.3) * np.abs(normal[1]))] * 3
-    )
+    around = np.float32(room.ambient) * openness * (1 + np.float32(0.3) * np.abs(normal[1]))
+    light = np.stack([around + glow] * 3)
     for lamp in room.lights:
         bright = _lamp(lamp, room.solids, point, normal) * openness
         for channel, power in enumerate(lamp.power):
@@ -85,9 +84,8 @@ def _look(room: Room, hits: Hits, pixel_m: Array) -> tuple[Array, Array]:
     edge_m = np.minimum(np.minimum(in_u, 1 - in_u) * cell_u, np.minimum(in_v, 1 - in_v) * cell_v)
     cell_m = np.minimum(cell_u, cell_v)
     crisp = np.minimum(1, cell_m / (2 * pixel_m))
-    joint = np.clip((joint_m / 2 - edge_m) / pixel_m + np.float32(0.5), 0, 1) * np.minimum(
-        1, joint_m / pixel_m
-    )
+    joint = np.clip((joint_m / 2 - edge_m) / pixel_m + np.float32(0.5), 0, 1)
+    joint = joint * np.minimum(1, joint_m / pixel_m)
     odd = row + column
     odd = odd - 2 * np.floor(odd / 2)
     odd = np.float32(0.5) + (odd - np.float32(0.5)) * crisp

@@ -73,10 +73,7 @@ class _Plan:
         x0, x1, z0, z1, bottom, top = area
         if min(x0, z0) < -1e-6 or x1 > self.width + 1e-6 or z1 > self.length + 1e-6 or top > self.height:
             return False
-        if any(
-            x0 < b and a < x1 and z0 < d and c < z1 and bottom < t and s < top
-            for a, b, c, d, s, t in self.taken
-        ):
+        if any(x0 < b and a < x1 and z0 < d and c < z1 and bottom < t and s < top for a, b, c, d, s, t in self.taken):
             return False
         (ax, az), (bx, bz) = self.path
         for step in range(9 if bottom < HEAD_M else 0):
@@ -101,9 +98,7 @@ class _Plan:
         room = (wall.length - width) / 2 - 0.02
         if room < 0:
             return None
-        return wall.at(
-            self.dice.side() * room if self.dice.chance(corner) else self.dice.between(-room, room)
-        )
+        return wall.at(self.dice.side() * room if self.dice.chance(corner) else self.dice.between(-room, room))
 
 
 def build_room(rng: np.random.Generator) -> Room:
@@ -229,9 +224,7 @@ def _windows(plan: _Plan) -> list[Light]:
         if dice.chance(0.6):
             bottom = dice.choice([0.1, 0.75])
             size = (0.3, top - bottom, 0.06)
-            solids += [
-                block(x * (width / 2 + 0.12), 0.1, bottom, size, drapes, shadow=False) for x in (-1, 1)
-            ]
+            solids += [block(x * (width / 2 + 0.12), 0.1, bottom, size, drapes, shadow=False) for x in (-1, 1)]
         spot = plan.wall_spot(width + 0.6)
         if spot and plan.put(solids, spot, (width + 0.5, 0.14), bottom, top):
             power, before = dice.between(0.5, 1.1) * width, spot.at(0, 0.35)
@@ -245,9 +238,7 @@ def _pictures(plan: _Plan) -> None:
     for _ in range(dice.whole(2, 7)):
         width, tall, bottom = dice.between(0.3, 1.1), dice.between(0.3, 0.8), dice.between(1.1, 1.5)
         solids = [
-            block(
-                0, 0.012, bottom, (width, tall, 0.024), dice.choice([DARK, WHITE, wood(dice)]), shadow=False
-            ),
+            block(0, 0.012, bottom, (width, tall, 0.024), dice.choice([DARK, WHITE, wood(dice)]), shadow=False),
             block(0, 0.014, bottom + 0.04, (width - 0.08, tall - 0.08, 0.028), painting(dice), shadow=False),
         ]
         spot = plan.wall_spot(width + 0.2)

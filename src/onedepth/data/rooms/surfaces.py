@@ -60,9 +60,7 @@ def cloth(dice: Dice) -> Material:
     plain = Material(linear(rgb), darker(rgb, 0.72), cloud_m=(0.05, 0.05), cloud=0.8)
     kind = dice.whole(0, 5)
     if kind == 0:
-        return replace(
-            plain, second=linear(other), cell_m=(dice.between(0.06, 0.2), 1e3), checker=0.9, cloud=0.1
-        )
+        return replace(plain, second=linear(other), cell_m=(dice.between(0.06, 0.2), 1e3), checker=0.9, cloud=0.1)
     if kind == 1:
         size = dice.between(0.06, 0.16)
         return replace(plain, second=linear(other), cell_m=(size, size), checker=0.7, cloud=0.15)
@@ -109,9 +107,7 @@ def wallpaper(dice: Dice) -> Material:
     plain, kind = paint(dice), dice.whole(0, 9)
     if kind == 0:
         width = dice.between(0.1, 0.3)
-        return replace(
-            plain, second=darker(tint(dice, PAINT), 0.95), cell_m=(width, 1e3), checker=0.9, cloud=0.1
-        )
+        return replace(plain, second=darker(tint(dice, PAINT), 0.95), cell_m=(width, 1e3), checker=0.9, cloud=0.1)
     if kind == 1:
         return replace(plain, cell_m=(dice.between(0.1, 0.2), 1e3), tone=0.06, joint_m=0.008)
     if kind == 2:

@@ -1,0 +1,382 @@
+"""The command line: one function per verb. Heavy imports stand inside the functions."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import App, CycloptsError, Group, Parameter
+
+from onedepth import __version__
+from onedepth.errors import MissingExtraError, OnedepthError, OutputError
+
+if TYPE_CHECKING:
+    from onedepth.depth import Depth
+    from onedepth.predictor import Predictor
+
+app = App(name="onedepth", help="Metric depth from one image.", version=__version__, help_on_error=False)
+CAMERA = Group("Camera", help="Sets the scale of the metres. Without it: the picture's EXIF data, else a usual camera.")
+
+Inputs = Annotated[list[str], Parameter(help="Pictures, folders of pictures, or quoted glob patterns.", negative=())]
+Model = Annotated[str | None, Parameter(help="Model file, or name of a model in the package.")]
+Runtime = Annotated[Literal["onnxruntime", "openvino"], Parameter(help="What runs the model file.")]
+Threads = Annotated[int | None, Parameter(help="CPU threads; by default all cores.")]
+Focal = Annotated[float | None, Parameter(group=CAMERA, help="Focal length in pixels of the picture.")]
+Fov = Annotated[float | None, Parameter(group=CAMERA, help="Horizontal field of view in degrees.")]
+Megapixels = Annotated[
+    float | None, Parameter(help="Refuse larger pictures before they are decoded.", show_default="120")
+]
+
+DONE, SOME_FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+
+@app.command
+def predict(
+    inputs: Inputs,
+    *,
+    out: Annotated[Path, Parameter(name=["--out", "-o"], help="Folder for the results.")] = Path("depth"),
+    focal: Focal = None,
+    fov: Fov = None,
+    npz: Annotated[
+        bool, Parameter(negative=(), help="Also write NAME_depth.npz: float32 metres, image, camera.")
+    ] = False,
+    side_by_side: Annotated[
+        bool, Parameter(negative=(), help="Put the photo beside its depth in the picture.")
+    ] = False,
+    colormap: Annotated[str | None, Parameter(help="Any name of the cmap catalogue.")] = None,
+    near: Annotated[float | None, Parameter(help="Metres at the warm end of the colours.")] = None,
+    far: Annotated[float | None, Parameter(help="Metres at the cold end of the colours.")] = None,
+    recursive: Annotated[bool, Parameter(negative=(), help="Look into folders within folders.")] = False,
+    model: Model = None,
+    runtime: Runtime = "onnxruntime",
+    threads: Threads = None,
+    max_megapixels: Megapixels = None,
+) -> int:
+    """Depth in metres for every pixel of photos.
+
+    Writes for each picture NAME_depth_mm.png (16-bit, millimetres, 0 = unknown) and NAME_depth.png (colours with
+    a legend in metres), and prints one line: size, near, median and far depth (5th, 50th and 95th percentile),
+    how the focal length is known, time.
+    """
+    from onedepth import outputs
+    from onedepth.images import find_images
+
+    paths = find_images(inputs, recursive=recursive)
+    predictor = _predictor(model, runtime, threads, max_megapixels)
+    _check_range(near, far, colormap)
+    names = _output_names(paths)
+    _make_folder(out)
+    failed = 0
+    with _progress(len(paths)) as (advance, say):
+        for path in paths:
+            started = time.perf_counter()
+            try:
+                depth = predictor.predict(path, focal_px=focal, fov_deg=fov)
+                base = out / names[path]
+                outputs.save(depth, base.with_name(f"{base.name}_depth_mm.png"))
+                outputs.save_picture(
+                    depth,
+                    base.with_name(f"{base.name}_depth.png"),
+                    near_m=near,
+                    far_m=far,
+                    colormap=colormap,
+                    side_by_side=side_by_side,
+                )
+                if npz:
+                    outputs.save(depth, base.with_name(f"{base.name}_depth.npz"))
+                say(_line(str(path), depth, time.perf_counter() - started))
+            except OutputError:
+                raise  # the next picture would fail in the same place
+            except OnedepthError as error:
+                failed += 1
+                _complain(str(error))
+            advance()
+    say(f"{len(paths) - failed} of {len(paths)} done, in {out}/")
+    if failed == len(paths):
+        return WRONG_INPUT if failed == 1 else SOME_FAILED
+    return SOME_FAILED if failed else DONE
+
+
+@app.command
+def demo(
+    *, out: Annotated[Path, Parameter(name=["--out", "-o"], help="Folder for the results.")] = Path("depth")
+) -> int:
+    """Depth of a photo that ships with the package."""
+    from importlib import resources
+
+    with resources.as_file(resources.files("onedepth") / "assets" / "garage.jpg") as photo:
+        status = predict([str(photo)], out=out, side_by_side=True)
+    if status == DONE:
+        print(f"Now look at {out / 'garage_depth.png'}: the photo beside its depth, near is warm, far is cold.")
+        print(f"The metres themselves are in {out / 'garage_depth_mm.png'}, 16 bit, in millimetres.")
+    return status
+
+
+@app.command
+def evaluate(
+    *,
+    data: Annotated[Path, Parameter(help="Folder with index.csv (id, rgb, depth, split, fx, fy, cx, cy).")],
+    split: Annotated[str | None, Parameter(help="Rows of the index whose split column says this.")] = None,
+    protocol: Annotated[str, Parameter(help="How to compare; see docs/protocols.md.")] = "eigen",
+    model: Model = None,
+    runtime: Runtime = "onnxruntime",
+    threads: Threads = None,
+    json: Annotated[Path | None, Parameter(help="Write the whole report here.")] = None,
+    csv: Annotated[Path | None, Parameter(help="Write one line per image here.")] = None,
+) -> int:
+    """Measure a model file on RGB-D pairs."""
+    from onedepth.data.folder import FolderData
+    from onedepth.evaluate import evaluate as compare
+    from onedepth.outputs import replacing
+    from onedepth.protocols import PROTOCOLS
+
+    if protocol not in PROTOCOLS:
+        raise OnedepthError(f"--protocol: no such protocol {protocol!r}; there are {', '.join(PROTOCOLS)}")
+    pairs = FolderData(data, split=split)
+    predictor = _predictor(model, runtime, threads, None)
+    with _progress(len(pairs)) as (advance, say):
+        report = compare(predictor.depth_m, pairs, PROTOCOLS[protocol], progress=lambda _done, _all: advance())
+    say(f"{predictor.card.title} ({predictor.path.name}) on {data}{f', split {split}' if split else ''}")
+    print(report.table())
+    for path, text in ((json, report.to_json), (csv, report.to_csv)):
+        if path is not None:
+            with replacing(path) as temporary:
+                temporary.write_text(text(), "utf-8")
+    return SOME_FAILED if report.failed else DONE
+
+
+@app.command
+def info(
+    model: Annotated[str | None, Parameter(help="Model file, or name of a model in the package.")] = None,
+) -> int:
+    """What a model file says of itself."""
+    from onedepth import models
+
+    predictor = _predictor(model, "onnxruntime", None, None)
+    card = predictor.card
+    height, width = _sides(card.working_area)
+    rows = {
+        "model": card.title,
+        "file": f"{predictor.path} ({predictor.path.stat().st_size / 1e6:.1f} MB)",
+        "sha256": models.sha256(predictor.path),
+        "licence": card.licence,
+        "training data": card.training_data,
+        "canonical focal": f"{card.canonical_focal:.4f} pixels per image width (4:3)",
+        "depth range": f"{card.min_depth_m:g}–{card.max_depth_m:g} m for the canonical focal",
+        "working size": f"{width}×{height} for a 4:3 picture; the aspect follows the picture",
+        "measured": _measured(card.metrics),
+        "made by": card.revision,
+    }
+    for key, value in rows.items():
+        print(f"{key:>16}  {value}")
+    return DONE
+
+
+@app.command
+def train(
+    recipe: Annotated[str, Parameter(help="Name of a recipe in the package, or a YAML file.")],
+    overrides: Annotated[
+        list[str] | None, Parameter(help="Single values, as in schedule.epochs=10.", negative=())
+    ] = None,
+    *,
+    run: Annotated[Path | None, Parameter(help="Folder of the run.", show_default="runs/NAME")] = None,
+    resume: Annotated[bool, Parameter(negative=(), help="Go on from the run's last checkpoint.")] = False,
+) -> int:
+    """Train a network by a recipe."""
+    with _wing():
+        from onedepth.train import recipe as recipes
+        from onedepth.train.run import train as start
+    chosen = recipes.load(recipe, overrides or [])
+    folder = run or Path("runs") / chosen.name
+    module = start(chosen, folder, resume=resume)
+    if module.report is not None:
+        print(module.report.table())
+    print(f"Run in {folder}/: `onedepth export {folder} -o {chosen.name}.onnx` makes a model file of it,")
+    print(f"`tensorboard --logdir {folder}` shows its course.")
+    return DONE
+
+
+@app.command
+def export(
+    run: Annotated[Path, Parameter(help="Folder of a training run.")],
+    *,
+    out: Annotated[Path, Parameter(name=["--out", "-o"], help="The model file to write.")],
+    checkpoint: Annotated[Literal["best", "last"], Parameter(help="Which epoch.")] = "best",
+    measure: Annotated[
+        bool, Parameter(help="Measure the file on the recipe's val data and write it on its card.")
+    ] = True,
+) -> int:
+    """Make a model file of a run, and prove that it answers the run's metres."""
+    with _wing():
+        from onedepth.train import export as exporter
+        from onedepth.train.run import BEST, LAST
+        from onedepth.train.run import load as load_run
+    if out.suffix != ".onnx":
+        raise OutputError(f"{out}: a model file's name ends in .onnx")
+    module = load_run(run, BEST if checkpoint == "best" else LAST)
+    card, agreements, report = exporter.export_run(module, out, measure=measure)
+    for item in agreements:
+        print(f"{item.relative_error:9.1e} relative to the torch network: {item.name}")
+    if report is not None:
+        print(report.table())
+    print(f"{out}: {card.title}, {out.stat().st_size / 1e6:.1f} MB")
+    return DONE
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point: a user's mistake is one line on standard error and exit status 2."""
+    try:
+        status = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        _complain(" ".join(str(error).split()))
+        print(f"onedepth: `onedepth {_verb(error)}--help` shows what it takes", file=sys.stderr)
+        status = WRONG_INPUT
+    except OnedepthError as error:
+        _complain(str(error))
+        status = WRONG_INPUT
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        status = INTERRUPTED
+    except BrokenPipeError:
+        # The reader of a pipe has gone; Python would complain a second time when it closes stdout.
+        sys.stderr.close()
+        status = SOME_FAILED
+    sys.exit(status if isinstance(status, int) else DONE)
+
+
+def _predictor(model: str | None, runtime: str, threads: int | None, max_megapixels: float | None) -> Predictor:
+    from onedepth.images import DEFAULT_MAX_PIXELS
+    from onedepth.predictor import Predictor
+
+    if max_megapixels is not None and not max_megapixels > 0:
+        raise OnedepthError(f"--max-megapixels: expected a number above 0, got {max_megapixels}")
+    pixels = DEFAULT_MAX_PIXELS if max_megapixels is None else int(max_megapixels * 1e6)
+    return Predictor(model, runtime=runtime, threads=threads, max_pixels=pixels)
+
+
+def _line(name: str, depth: Depth, seconds: float) -> str:
+    import numpy as np
+
+    height, width = depth.depth_m.shape
+    near, median, far = np.percentile(depth.depth_m[::4, ::4], (5, 50, 95))
+    known = {
+        "given": "given",
+        "exif": "from EXIF",
+        "assumed": "assumed: metres may be off by a constant factor",
+    }
+    return (
+        f"{name}  {width}×{height}  near {near:.2f}  median {median:.2f}  far {far:.2f} m  "
+        f"focal {depth.intrinsics.focal_px:.0f} px ({known[depth.focal_source]})  {seconds:.2f} s"
+    )
+
+
+def _output_names(paths: Sequence[Path]) -> dict[Path, str]:
+    """A name for each picture's results: its own without suffix, longer where two would overwrite each other."""
+    candidates: list[Callable[[Path], str]] = [
+        lambda path: path.stem,
+        lambda path: path.name.replace(".", "_"),
+        lambda path: f"{path.absolute().parent.name}_{path.name.replace('.', '_')}",
+    ]
+    names: dict[Path, str] = {}
+    left = list(paths)
+    for candidate in candidates:
+        proposed = [candidate(path) for path in left]
+        taken = set(names.values())
+        unique = {
+            path: name
+            for path, name in zip(left, proposed, strict=True)
+            if proposed.count(name) == 1 and name not in taken
+        }
+        names |= unique
+        left = [path for path in left if path not in unique]
+    for number, path in enumerate(left, start=1):
+        names[path] = f"{candidates[-1](path)}_{number}"
+    return names
+
+
+def _check_range(near: float | None, far: float | None, colormap: str | None) -> None:
+    """Refuse a colour range or map before the first picture is worked on."""
+    import numpy as np
+
+    from onedepth import render
+
+    for name, value in (("--near", near), ("--far", far)):
+        if value is not None and not (np.isfinite(value) and value > 0):
+            raise OnedepthError(f"{name}: expected metres above 0, got {value}")
+    if near is not None and far is not None and near >= far:
+        raise OnedepthError(f"--near {near:g} is not below --far {far:g}")
+    if colormap is not None:
+        render.colorize(np.ones((1, 1), np.float32), 0.5, 2.0, colormap)
+
+
+def _make_folder(folder: Path) -> None:
+    import os
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be made: {error.strerror}") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(f"{folder}: permission denied; choose another folder with --out")
+
+
+@contextmanager
+def _progress(count: int) -> Iterator[tuple[Callable[[], None], Callable[[str], None]]]:
+    """A bar on standard error for many items in a terminal; what is said goes to standard output above it."""
+    if count < 2 or not sys.stderr.isatty():
+        yield (lambda: None), print
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    with Progress(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console, transient=True) as bar:
+        task = bar.add_task("", total=count)
+        if sys.stdout.isatty():
+            # Both streams are the same terminal: lines must go through the bar's console to stand above it.
+            yield (
+                (lambda: bar.advance(task)),
+                lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True),
+            )
+        else:
+            yield (lambda: bar.advance(task)), print
+
+
+@contextmanager
+def _wing() -> Iterator[None]:
+    """Name the extra where the training wing's libraries are missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            f"training needs {error.name}, which is not installed: pip install 'onedepth[train]'"
+        ) from error
+
+
+def _measured(metrics: dict[str, object]) -> str:
+    from onedepth.metrics import METRICS
+
+    values = metrics.get("mean")
+    if not isinstance(values, dict):
+        return "nothing"
+    numbers = "  ".join(f"{METRICS[key]} {value:.3f}" for key, value in values.items() if key in METRICS)
+    return f"{numbers}  ({metrics.get('data')}, {metrics.get('count')} images, protocol {metrics.get('protocol')})"
+
+
+def _sides(area: int) -> tuple[int, int]:
+    from onedepth.canonical import working_size
+
+    return working_size(480, 640, area, 32)
+
+
+def _verb(error: CycloptsError) -> str:
+    chain = error.command_chain or ()
+    return f"{chain[0]} " if chain else ""
+
+
+def _complain(message: str) -> None:
+    print(f"onedepth: {message}", file=sys.stderr)

@@ -1,0 +1,128 @@
+"""Predictor: pictures in, metric depth out."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onedepth import models
+from onedepth.canonical import canonical_focal_px
+from onedepth.depth import Depth, FocalSource, Intrinsics
+from onedepth.errors import ModelFileError, OnedepthError
+from onedepth.images import DEFAULT_MAX_PIXELS, Photo, focal_from_fov, load_photo
+from onedepth.models import ModelCard
+from onedepth.runtimes import open_runtime
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+class Predictor:
+    """A loaded model.
+
+    Attributes:
+        card: what the model file says of itself.
+        path: of the model file.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | None = None,
+        *,
+        runtime: str = "onnxruntime",
+        threads: int | None = None,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+    ) -> None:
+        """Load a model file.
+
+        Args:
+            model: None for the package's default, a name of the package, or the path of a model file.
+            runtime: "onnxruntime" or "openvino".
+            threads: how many the runtime may use; None for all cores.
+            max_pixels: larger pictures are refused before they are decoded.
+
+        Raises:
+            ModelFileError: no such model file, or it is damaged or not one of ours.
+            MissingExtraError: the runtime is not installed.
+        """
+        if threads is not None and threads < 1:
+            raise OnedepthError(f"threads: expected 1 or more, got {threads}")
+        self.path = models.find(model)
+        self.max_pixels = max_pixels
+        self._run = open_runtime(runtime, self.path, threads)
+        self.card = ModelCard.from_metadata(self._run.metadata, self.path)
+
+    def predict(
+        self,
+        source: str | Path | bytes | IO[bytes] | Image.Image | NDArray[Any],
+        *,
+        focal_px: float | None = None,
+        fov_deg: float | None = None,
+    ) -> Depth:
+        """Depth of one picture.
+
+        The focal length sets the scale of the metres. It is taken from `focal_px` or `fov_deg` if given, else from the
+        picture's EXIF data, else assumed to be the model's canonical one; `Depth.focal_source` tells which.
+
+        Args:
+            source: path, encoded bytes, open file, PIL image, or uint8 array `[H, W, 3]`.
+            focal_px: focal length in pixels of the upright picture.
+            fov_deg: horizontal field of view in degrees, instead of `focal_px`.
+
+        Returns:
+            Depth of the picture's own size.
+
+        Raises:
+            ImageError: a picture that is missing, unreadable or too large.
+            OnedepthError: a focal length or field of view that no camera has.
+        """
+        photo = load_photo(source, max_pixels=self.max_pixels)
+        focal, known = self._focal(photo, focal_px, fov_deg)
+        height, width = photo.image.shape[:2]
+        intrinsics = Intrinsics.centred(focal, height, width)
+        depth_m = self.depth_m(photo.image, intrinsics)
+        return Depth(depth_m, photo.image, intrinsics, known, self.card.title, photo.name)
+
+    def depth_m(self, image: NDArray[np.uint8], intrinsics: Intrinsics) -> NDArray[np.float32]:
+        """Metres `[H, W]` of an image uint8 `[H, W, 3]` whose camera is known.
+
+        Raises:
+            ModelFileError: the model file does not run on it.
+        """
+        height, width = image.shape[:2]
+        try:
+            canonical = self._run(image[None])[0]
+        except Exception as error:  # whatever the runtime raises: a graph that is not ours, memory
+            raise ModelFileError(f"{self.path}: failed on an image of {width}×{height}: {error}") from error
+        # depth ∝ focal length at equal apparent size (Metric3D, arXiv 2307.10984, section 3.1)
+        scale = intrinsics.focal_px / canonical_focal_px(height, width, self.card.canonical_focal)
+        return np.multiply(canonical, np.float32(scale), dtype=np.float32)
+
+    def _focal(self, photo: Photo, focal_px: float | None, fov_deg: float | None) -> tuple[float, FocalSource]:
+        height, width = photo.image.shape[:2]
+        if focal_px is not None and fov_deg is not None:
+            raise OnedepthError("focal and fov: give one of them, not both")
+        if focal_px is not None:
+            if not math.isfinite(focal_px) or focal_px <= 0:
+                raise OnedepthError(f"focal: expected a focal length in pixels above 0, got {focal_px}")
+            return focal_px, "given"
+        if fov_deg is not None:
+            return focal_from_fov(fov_deg, width), "given"
+        if photo.focal_px is not None:
+            return photo.focal_px, "exif"
+        return canonical_focal_px(height, width, self.card.canonical_focal), "assumed"
+
+
+def load(
+    model: str | Path | None = None,
+    *,
+    runtime: str = "onnxruntime",
+    threads: int | None = None,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+) -> Predictor:
+    """A predictor with the package's default model, or any other; see `Predictor`."""
+    return Predictor(model, runtime=runtime, threads=threads, max_pixels=max_pixels)

@@ -1,0 +1,46 @@
+"""Runtimes: ways to run a model file. One class each, listed here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Runtime(Protocol):
+    """A loaded model file. Constructed from its path and a number of threads (None: all cores)."""
+
+    metadata: Mapping[str, str]
+
+    def __init__(self, path: Path, threads: int | None = None) -> None: ...
+
+    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Images `[N, H, W, 3]` → metres for the canonical focal `[N, H, W]`."""
+        ...
+
+
+RUNTIMES = {
+    # name: module and class; imported on use, because each brings a library of its own.
+    "onnxruntime": ("onedepth.runtimes.onnxruntime", "OnnxRuntime"),
+    "openvino": ("onedepth.runtimes.openvino", "OpenVino"),
+}
+
+
+def open_runtime(name: str, path: Path, threads: int | None = None) -> Runtime:
+    """Load a model file in a runtime of `RUNTIMES`.
+
+    Raises:
+        ModelFileError: not a readable model file, or no such runtime.
+        MissingExtraError: the runtime's library is not installed.
+    """
+    import importlib
+
+    from onedepth.errors import ModelFileError
+
+    if name not in RUNTIMES:
+        raise ModelFileError(f"no runtime {name!r}; there are {', '.join(RUNTIMES)}")
+    module, cls = RUNTIMES[name]
+    return getattr(importlib.import_module(module), cls)(path, threads)

@@ -1,0 +1,40 @@
+"""ONNX Runtime on the CPU: always there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from onedepth.errors import ModelFileError
+
+
+class OnnxRuntime:
+    """A model file in ONNX Runtime."""
+
+    metadata: Mapping[str, str]
+
+    def __init__(self, path: Path, threads: int | None = None) -> None:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3  # errors come as exceptions
+        if threads is not None:
+            options.intra_op_num_threads = threads
+        # Between two pictures there is decoding and writing to do: waiting threads must not burn the cores.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime raises a dozen unrelated classes
+            raise ModelFileError(f"{path}: not a readable ONNX file ({_first_sentence(error)})") from error
+        self.metadata = self._session.get_modelmeta().custom_metadata_map
+
+    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Images `[N, H, W, 3]` → metres for the canonical focal `[N, H, W]`."""
+        (depth_m,) = self._session.run(["depth_m"], {"image": images})
+        return np.asarray(depth_m)
+
+
+def _first_sentence(error: Exception) -> str:
+    return str(error).split("\n", maxsplit=1)[0].split(" : ")[-1][:120] or type(error).__name__

