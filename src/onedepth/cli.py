@@ -65,6 +65,7 @@ def predict(
     from onedepth import outputs
     from onedepth.images import find_images
 
+    _check_camera(focal, fov)
     paths = find_images(inputs, recursive=recursive)
     predictor = _predictor(model, runtime, threads, max_megapixels)
     _check_range(near, far, colormap)
@@ -296,6 +297,13 @@ def _output_names(paths: Sequence[Path]) -> dict[Path, str]:
     for number, path in enumerate(left, start=1):
         names[path] = f"{candidates[-1](path)}_{number}"
     return names
+
+
+def _check_camera(focal: float | None, fov: float | None) -> None:
+    """Refuse a camera that cannot be before the first picture is worked on."""
+    from onedepth.predictor import given_focal
+
+    given_focal(focal, fov, width=1)
 
 
 def _check_range(near: float | None, far: float | None, colormap: str | None) -> None:

@@ -104,17 +104,25 @@ class Predictor:
 
     def _focal(self, photo: Photo, focal_px: float | None, fov_deg: float | None) -> tuple[float, FocalSource]:
         height, width = photo.image.shape[:2]
-        if focal_px is not None and fov_deg is not None:
-            raise OnedepthError("focal and fov: give one of them, not both")
-        if focal_px is not None:
-            if not math.isfinite(focal_px) or focal_px <= 0:
-                raise OnedepthError(f"focal: expected a focal length in pixels above 0, got {focal_px}")
-            return focal_px, "given"
-        if fov_deg is not None:
-            return focal_from_fov(fov_deg, width), "given"
+        given = given_focal(focal_px, fov_deg, width)
+        if given is not None:
+            return given, "given"
         if photo.focal_px is not None:
             return photo.focal_px, "exif"
         return canonical_focal_px(height, width, self.card.canonical_focal), "assumed"
+
+
+def given_focal(focal_px: float | None, fov_deg: float | None, width: int) -> float | None:
+    """The focal length in pixels that a user states for a picture of `width` pixels; None if nothing is stated.
+
+    Raises:
+        OnedepthError: both are stated, or no camera has such a one.
+    """
+    if focal_px is not None and fov_deg is not None:
+        raise OnedepthError("focal length and field of view (fov) were both given; give one of them")
+    if focal_px is not None and not (math.isfinite(focal_px) and focal_px > 0):
+        raise OnedepthError(f"focal length: expected pixels above 0, got {focal_px}")
+    return focal_px if fov_deg is None else focal_from_fov(fov_deg, width)
 
 
 def load(

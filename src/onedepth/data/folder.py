@@ -232,7 +232,8 @@ def _read_depth_mm(path: Path, height: int, width: int) -> NDArray[np.uint16]:
     except Exception as error:  # as above
         raise DataError(f"{path}: cannot be read as a depth PNG ({_one_line(error)})") from error
     if kind != "PNG" or mode != "I;16":
-        raise DataError(f"{path}: {kind} of kind {mode!r} came, expected depth as 16-bit grey PNG in millimetres")
+        came = {"L": "8-bit grey", "P": "8-bit palette", "RGB": "8-bit colour", "RGBA": "8-bit colour"}.get(mode, mode)
+        raise DataError(f"{path}: {came} {kind} came, expected depth as 16-bit grey PNG in millimetres")
     raise DataError(f"{path}: depth is {size[0]}×{size[1]}, expected {width}×{height} as its image")
 
 

@@ -28,7 +28,7 @@ class DepthwiseConv2d(nn.Conv2d):
 
     oneDNN's bfloat16 backward pass of depthwise convolutions takes 2 to 14 times as long as the float32 one;
     a whole training step of EfficientNet-Lite2 takes twice as long with it
-    (`benchmarks/depthwise_backward.py`).
+    (`benchmarks/train_step.py`).
     """
 
     def forward(self, input: Tensor) -> Tensor:

@@ -1,0 +1,62 @@
+"""Time from process start to a saved depth map, and of the model alone.
+
+    python benchmarks/predict.py
+
+Prints the parts of one run, each the best of several, in seconds; and the model's share by picture size.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+START = "import time; t = time.perf_counter(); import onedepth; p = onedepth.load(); print(time.perf_counter() - t)"
+
+
+def whole(photo: Path, out: Path) -> float:
+    started = time.perf_counter()
+    code = "from onedepth.cli import main; main()"
+    subprocess.run([sys.executable, "-c", code, "predict", photo, "-o", out], check=True, capture_output=True)
+    return time.perf_counter() - started
+
+
+def main() -> None:
+    """Print the table."""
+    import onedepth
+    from onedepth.data.synthetic import render_scene
+    from onedepth.depth import Intrinsics
+    from onedepth.outputs import save_image
+    from PIL import Image
+
+    with tempfile.TemporaryDirectory() as folder:
+        photo = Path(folder) / "room.jpg"
+        save_image(Image.fromarray(render_scene(0, 0, 480, 640).image), photo)
+        times = [whole(photo, Path(folder) / "out") for _ in range(5)]
+        print(
+            f"{min(times):6.2f} s  process start to saved depth map of 640×480 (median {statistics.median(times):.2f})"
+        )
+    loads = [
+        float(subprocess.run([sys.executable, "-c", START], check=True, capture_output=True, text=True).stdout)
+        for _ in range(5)
+    ]
+    print(f"{min(loads):6.2f} s  of which import and model load (median {statistics.median(loads):.2f})")
+    predictor = onedepth.load()
+    for height, width in ((480, 640), (1080, 1920), (3000, 4000)):
+        small = render_scene(0, 0, 480, 640).image
+        image = small.repeat(-(-height // 480), 0).repeat(-(-width // 640), 1)[:height, :width].copy()
+        runs = []
+        for _ in range(8):
+            started = time.perf_counter()
+            predictor.depth_m(image, Intrinsics.centred(1000.0, height, width))
+            runs.append(time.perf_counter() - started)
+        print(
+            f"{min(runs) * 1e3:6.0f} ms model, image → metres, {width}×{height} (median {statistics.median(runs) * 1e3:.0f})"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""The ground floor runs where nothing of the training wing is installed."""
+
+import subprocess
+import sys
+import textwrap
+
+BLOCKED = (
+    "torch",
+    "torchvision",
+    "timm",
+    "lightning",
+    "onnx",
+    "onnxscript",
+    "pydantic",
+    "yaml",
+    "safetensors",
+    "tensorboard",
+)
+PRELUDE = f"""
+import importlib.abc, sys
+
+class Missing(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {BLOCKED}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Missing())
+"""
+
+
+def run(code: str) -> str:
+    """Standard output of code in a process that has no training wing."""
+    command = [sys.executable, "-W", "error", "-c", PRELUDE + textwrap.dedent(code)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_block_works():
+    run("""
+        try:
+            import torch
+        except ModuleNotFoundError:
+            pass
+        else:
+            raise SystemExit("torch was imported all the same")
+    """)
+
+
+def test_every_ground_floor_module_imports():
+    out = run("""
+        import importlib, pkgutil
+        import onedepth
+        from onedepth.errors import MissingExtraError
+
+        for module in pkgutil.walk_packages(onedepth.__path__, "onedepth."):
+            if module.name.startswith("onedepth.train"):
+                continue
+            try:
+                importlib.import_module(module.name)
+            except MissingExtraError:
+                assert module.name == "onedepth.runtimes.openvino", module.name
+            print(module.name)
+    """)
+    assert {"onedepth.cli", "onedepth.predictor", "onedepth.evaluate", "onedepth.data.synthetic"} <= set(out.split())
+
+
+def test_predicts_without_the_training_wing():
+    run("""
+        import numpy as np, onedepth
+        depth = onedepth.load().predict(np.full((48, 64, 3), 128, np.uint8))
+        assert depth.depth_m.shape == (48, 64)
+    """)
+
+
+def test_training_names_the_extra_that_brings_it():
+    out = run("""
+        import contextlib, io, sys
+        from onedepth.cli import main
+        with contextlib.redirect_stderr(io.StringIO()) as said:
+            try:
+                main(["train", "tiny"])
+            except SystemExit as end:
+                print(end.code, said.getvalue())
+    """)
+    assert out.startswith("2 ") and "pip install 'onedepth[train]'" in out and out.strip().count("\n") == 0
+
+
+def test_import_is_light():
+    out = run("""
+        import sys, onedepth
+        print([name for name in ("numpy", "PIL", "onnxruntime", "cyclopts", "rich") if name in sys.modules])
+    """)
+    assert out.strip() == "[]"
