@@ -23,7 +23,9 @@ from PIL.TiffImagePlugin import IFDRational
 
 from onedepth import images
 from onedepth.errors import ImageError, OnedepthError
-from onedepth.images import Photo, find_images, focal_from_exif, focal_from_fov, load_photo
+from onedepth.focal import focal_from_exif, focal_from_fov
+from onedepth.images import Photo, load_photo
+from onedepth.inputs import find_images
 
 Image.init()
 HAS_AVIF = "AVIF" in Image.OPEN  # since Pillow 11.3

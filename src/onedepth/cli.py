@@ -63,7 +63,7 @@ def predict(
     how the focal length is known, time.
     """
     from onedepth import outputs
-    from onedepth.images import find_images
+    from onedepth.inputs import find_images
 
     _check_camera(focal, fov)
     paths = find_images(inputs, recursive=recursive)

@@ -12,14 +12,12 @@ What `load_photo` lets in:
 
 from __future__ import annotations
 
-import glob
 import io
 import math
 import os
-import re
 import struct
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms
 
-from onedepth.errors import ImageError, OnedepthError
+from onedepth.errors import ImageError
+from onedepth.focal import focal_from_exif
 
 DEFAULT_MAX_PIXELS = 120_000_000
 """Largest picture that is read unless told otherwise, in pixels: above the 108 megapixels of phones."""
@@ -48,12 +47,7 @@ FORMATS = {
     "JPEG2000": (".jp2", ".j2k", ".jpx"),
     "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
 }
-"""Formats that are read, by Pillow's name, and the suffixes by which `find_images` knows them in a folder."""
-
-SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
-
-MIN_FOV_DEG, MAX_FOV_DEG = 2.0, 170.0
-"""Field of view, in degrees, outside of which a focal length is taken for nonsense."""
+"""Formats that are read, by Pillow's name, and the suffixes by which `onedepth.inputs` knows them in a folder."""
 
 _HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 _UPRIGHT = {  # EXIF orientation → how the stored picture becomes upright (Exif tag 274)
@@ -65,7 +59,6 @@ _UPRIGHT = {  # EXIF orientation → how the stored picture becomes upright (Exi
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_UNIT_MM = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}  # FocalPlaneResolutionUnit; 4 and 5 are not in the standard
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +105,7 @@ def load_photo(
     if isinstance(source, str | os.PathLike):
         path = Path(source)
         with _open_file(path) as stream:
-            return Photo(*_read(stream, _label(path), max_pixels), path.stem, path)
+            return Photo(*_read(stream, label_of(path), max_pixels), path.stem, path)
     if hasattr(source, "read"):
         return Photo(*_read(_buffered(source), "image file object", max_pixels))
     raise ImageError(
@@ -121,103 +114,17 @@ def load_photo(
     )
 
 
-def find_images(inputs: Sequence[str | Path], *, recursive: bool = False) -> list[Path]:
-    """Expand files, folders and glob patterns to one list of files, each once, img2 before img10.
-
-    Folders give the files with one of `SUFFIXES`, without hidden ones (so without macOS's "._" files); a
-    pattern gives every file that matches, as a shell would. A file that is named is kept as it is, even if
-    missing: `load_photo` will say so, and a batch can go on past it.
-
-    Args:
-        inputs: files, folders and patterns (`*`, `?`, `[]`, `**`), mixed; their order does not matter.
-        recursive: look into the folders of a folder as well.
-
-    Raises:
-        ImageError: a folder without pictures, or a pattern that matches no file.
-    """
-    found: list[Path] = []
-    for item in [inputs] if isinstance(inputs, str | Path) else inputs:
-        path = Path(item)
-        if path.is_dir():
-            found += _in_folder(path, recursive)
-        elif not path.exists() and any(mark in str(item) for mark in "*?["):
-            found += _in_pattern(str(item))
-        else:
-            found.append(path)
-    unique: dict[Path, Path] = {}
-    for path in sorted(found, key=_natural):
-        # The folder is resolved, the file is not: two links to one file are two names and two results.
-        unique.setdefault(path.parent.resolve() / path.name, path)
-    return list(unique.values())
-
-
-def focal_from_exif(exif: Image.Exif, width: int, height: int) -> float | None:
-    """Focal length in pixels of a `width` × `height` picture; None if EXIF has none or nonsense.
-
-    Width and height may be those of the stored or of the upright picture: pixels are taken as square, so
-    turning changes nothing. Two sources, in this order:
-
-    - FocalLengthIn35mmFilm, converted by the diagonal, as the guideline CIPA DCG-001 defines it: "(Diagonal
-      distance of image area in the 35 mm camera (43.27 mm) / Diagonal distance of image area on the image
-      sensor of the DSC) × focal length of the lens of the DSC". The Exif standard (CIPA DC-008) only says
-      "assuming a 35mm film camera", and that 0 means unknown.
-    - FocalLength in mm × FocalPlaneXResolution, in pixels of the picture as recorded (PixelXDimension ×
-      PixelYDimension); scaled if this one has another size, not used if its aspect says it was cropped.
-    """
-    try:
-        tags = {**exif, **exif.get_ifd(ExifTags.IFD.Exif)}
-    except Exception:  # Pillow's parser raises what it meets; a focal length is not worth losing the picture
-        return None
-
-    def number(tag: ExifTags.Base, default: float = math.nan) -> float:
-        try:
-            return float(tags.get(tag, default))
-        except (TypeError, ValueError, ArithmeticError):
-            return math.nan
-
-    long, short = max(width, height), min(width, height)
-    by_diagonal = number(ExifTags.Base.FocalLengthIn35mmFilm) * math.hypot(long, short) / math.hypot(36, 24)
-
-    recorded = (number(ExifTags.Base.ExifImageWidth, width), number(ExifTags.Base.ExifImageHeight, height))
-    unit_mm = _UNIT_MM.get(tags.get(ExifTags.Base.FocalPlaneResolutionUnit, 2), math.nan)
-    pixels_per_mm = number(ExifTags.Base.FocalPlaneXResolution) / unit_mm
-    scale = long / max(recorded) if min(recorded) > 0 else math.nan
-    if not math.isclose(scale * min(recorded), short, rel_tol=0.02, abs_tol=1):
-        scale = math.nan
-    by_focal_plane = number(ExifTags.Base.FocalLength) * pixels_per_mm * scale
-
-    shortest, longest = focal_from_fov(MAX_FOV_DEG, long), focal_from_fov(MIN_FOV_DEG, long)
-    for focal_px in (by_diagonal, by_focal_plane):
-        if shortest <= focal_px <= longest:  # false for NaN
-            return focal_px
-    return None
-
-
-def focal_from_fov(fov_deg: float, width: int) -> float:
-    """Focal length in pixels from the horizontal field of view in degrees: f = W / (2 tan(fov / 2)).
-
-    Raises:
-        OnedepthError: `fov_deg` outside of `MIN_FOV_DEG` … `MAX_FOV_DEG`.
-    """
-    if not MIN_FOV_DEG <= fov_deg <= MAX_FOV_DEG:
-        raise OnedepthError(
-            f"field of view {fov_deg:g}°: expected {MIN_FOV_DEG:g} to {MAX_FOV_DEG:g} degrees, horizontally; "
-            "a phone's main camera has about 65"
-        )
-    return width / (2 * math.tan(math.radians(fov_deg) / 2))
+def label_of(path: Path) -> str:
+    """The path as it is written in a one-line message."""
+    return str(path) if str(path).isprintable() else repr(str(path))
 
 
 # -- files ---------------------------------------------------------------------------------------------------
 
 
-def _label(path: Path) -> str:
-    """The path as it is written in a one-line message."""
-    return str(path) if str(path).isprintable() else repr(str(path))
-
-
 def _open_file(path: Path) -> IO[bytes]:
     """Open a file for reading; ImageError if that is impossible."""
-    label = _label(path)
+    label = label_of(path)
     try:
         return path.open("rb")
     except FileNotFoundError as error:
@@ -244,44 +151,6 @@ def _buffered(source: IO[bytes]) -> io.BytesIO:
         raise ImageError(
             f"image file object: cannot be read ({_one_line(error)}); expected a file opened in mode 'rb'"
         ) from error
-
-
-def _in_folder(folder: Path, recursive: bool) -> list[Path]:
-    """Pictures in a folder, hidden ones left out."""
-    try:
-        entries = list(folder.rglob("*") if recursive else folder.iterdir())
-    except OSError as error:
-        raise ImageError(
-            f"{_label(folder)}: folder cannot be read ({error.strerror}); check its permissions"
-        ) from error
-    found = [
-        path
-        for path in entries
-        if path.suffix.lower() in SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and path.is_file()
-    ]
-    if not found:
-        where = "it and its folders" if recursive else "it (its own folders are not searched unless asked for)"
-        raise ImageError(f"{_label(folder)}: no pictures in {where}; expected files such as .jpg, .png or .tif")
-    return found
-
-
-def _in_pattern(pattern: str) -> list[Path]:
-    """Files that match a glob pattern; `**` crosses folders, hidden files only match a leading dot."""
-    found = [path for path in map(Path, glob.glob(pattern, recursive=True)) if path.is_file()]  # noqa: PTH207
-    if not found:
-        raise ImageError(f"{_label(Path(pattern))}: the pattern matches no file; check it, or name a file or a folder")
-    return found
-
-
-def _natural(path: Path) -> tuple[list[list[str | int]], str]:
-    """Sort key: numbers by value, letters without case, folder by folder; the path itself breaks ties."""
-    key: list[list[str | int]] = []
-    for part in path.parts:
-        pieces = re.split(r"(\d+)", part.casefold())  # text and digits take turns, so only like meets like
-        key.append([int(piece) if index % 2 else piece for index, piece in enumerate(pieces)])
-    return key, str(path)
 
 
 # -- decoding ------------------------------------------------------------------------------------------------

@@ -13,7 +13,8 @@ from onedepth import models
 from onedepth.canonical import canonical_focal_px
 from onedepth.depth import Depth, FocalSource, Intrinsics
 from onedepth.errors import ModelFileError, OnedepthError
-from onedepth.images import DEFAULT_MAX_PIXELS, Photo, focal_from_fov, load_photo
+from onedepth.focal import focal_from_fov
+from onedepth.images import DEFAULT_MAX_PIXELS, Photo, load_photo
 from onedepth.models import ModelCard
 from onedepth.runtimes import open_runtime
 

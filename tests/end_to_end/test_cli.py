@@ -169,16 +169,17 @@ def test_full_disk_leaves_nothing_half_written(room, tmp_path):
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def write_pairs(folder: Path, count: int = 2) -> None:
+def write_pairs(folder: Path, splits: tuple[str, ...] = ("val", "val")) -> None:
+    """Rendered rooms in the folder layout, one for each entry of `splits`."""
     for name in ("rgb", "depth"):
         (folder / name).mkdir(parents=True)
     lines = ["id,rgb,depth,split,fx,fy,cx,cy"]
-    for number in range(count):
+    for number, split in enumerate(splits):
         scene = render_scene(0, number, 60, 80)
         Image.fromarray(scene.image).save(folder / "rgb" / f"{number}.png")
         Image.fromarray(np.round(scene.depth_m * 1000).astype(np.uint16)).save(folder / "depth" / f"{number}.png")
         k = scene.intrinsics
-        lines.append(f"{number},rgb/{number}.png,depth/{number}.png,val,{k.fx},{k.fy},{k.cx},{k.cy}")
+        lines.append(f"{number},rgb/{number}.png,depth/{number}.png,{split},{k.fx},{k.fy},{k.cx},{k.cy}")
     (folder / "index.csv").write_text("\n".join(lines) + "\n")
 
 

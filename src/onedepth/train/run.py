@@ -148,7 +148,7 @@ class Journal(Callback):
 
 
 def train(recipe: Recipe, folder: Path, resume: bool = False, progress: bool = True) -> DepthModule:
-    """Train by a recipe in `folder`, from the start or from its last checkpoint.
+    """Train by a recipe in `folder`, from the start or from its last checkpoint; gives back what it learned.
 
     Raises:
         RecipeError: to resume, the folder must hold a run of the same recipe; to start, it must hold none.
@@ -200,6 +200,7 @@ def train(recipe: Recipe, folder: Path, resume: bool = False, progress: bool = T
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         warnings.filterwarnings("ignore", message=".*number of training batches.*smaller than the logging interval.*")
         trainer.fit(module, ckpt_path=str(checkpoint) if going_on else None)
+    _restore(module, checkpoint)  # the averaged weights, also where there was nothing left to train
     return module
 
 
@@ -213,16 +214,8 @@ def load(folder: Path, checkpoint: str = BEST) -> DepthModule:
     path = folder / checkpoint
     if not path.is_file():
         raise RecipeError(f"{path}: no such checkpoint; has the run finished an epoch?")
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
-    except Exception as error:  # on damaged bytes the reader raises nearly anything
-        raise RecipeError(f"{path}: not a checkpoint of a run ({type(error).__name__})") from error
     module = DepthModule(recipe, encoder_weights="random")
-    try:
-        module.load_state_dict(state)
-    except RuntimeError as error:
-        reason = str(error).splitlines()[1].strip()
-        raise RecipeError(f"{path}: does not fit {folder / RECIPE}: {reason}") from error
+    _restore(module, path)
     return module.eval()
 
 
@@ -246,6 +239,19 @@ def _write(path: Path, text: str) -> None:
         beside.replace(path)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _restore(module: DepthModule, path: Path) -> None:
+    """Give `module` a checkpoint's weights."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    except Exception as error:  # on damaged bytes the reader raises nearly anything
+        raise RecipeError(f"{path}: not a checkpoint of a run ({type(error).__name__})") from error
+    try:
+        module.load_state_dict(state)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[1].strip()
+        raise RecipeError(f"{path}: does not fit {path.with_name(RECIPE)}: {reason}") from error
 
 
 def _check_same(recipe: Recipe, folder: Path) -> None:

@@ -1,0 +1,83 @@
+"""What a user names on the command line: files, folders, patterns → pictures' paths."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from onedepth.errors import ImageError
+from onedepth.images import FORMATS, label_of
+
+SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
+
+
+def find_images(inputs: Sequence[str | Path], *, recursive: bool = False) -> list[Path]:
+    """Expand files, folders and glob patterns to one list of files, each once, img2 before img10.
+
+    Folders give the files with one of `SUFFIXES`, without hidden ones (so without macOS's "._" files); a
+    pattern gives every file that matches, as a shell would. A file that is named is kept as it is, even if
+    missing: `load_photo` will say so, and a batch can go on past it.
+
+    Args:
+        inputs: files, folders and patterns (`*`, `?`, `[]`, `**`), mixed; their order does not matter.
+        recursive: look into the folders of a folder as well.
+
+    Raises:
+        ImageError: a folder without pictures, or a pattern that matches no file.
+    """
+    found: list[Path] = []
+    for item in [inputs] if isinstance(inputs, str | Path) else inputs:
+        path = Path(item)
+        if path.is_dir():
+            found += _in_folder(path, recursive)
+        elif not path.exists() and any(mark in str(item) for mark in "*?["):
+            found += _in_pattern(str(item))
+        else:
+            found.append(path)
+    unique: dict[Path, Path] = {}
+    for path in sorted(found, key=_natural):
+        # The folder is resolved, the file is not: two links to one file are two names and two results.
+        unique.setdefault(path.parent.resolve() / path.name, path)
+    return list(unique.values())
+
+
+def _in_folder(folder: Path, recursive: bool) -> list[Path]:
+    """Pictures in a folder, hidden ones left out."""
+    try:
+        entries = list(folder.rglob("*") if recursive else folder.iterdir())
+    except OSError as error:
+        raise ImageError(
+            f"{label_of(folder)}: folder cannot be read ({error.strerror}); check its permissions"
+        ) from error
+    found = [
+        path
+        for path in entries
+        if path.suffix.lower() in SUFFIXES
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and path.is_file()
+    ]
+    if not found:
+        where = "it and its folders" if recursive else "it (its own folders are not searched unless asked for)"
+        raise ImageError(f"{label_of(folder)}: no pictures in {where}; expected files such as .jpg, .png or .tif")
+    return found
+
+
+def _in_pattern(pattern: str) -> list[Path]:
+    """Files that match a glob pattern; `**` crosses folders, hidden files only match a leading dot."""
+    found = [path for path in map(Path, glob.glob(pattern, recursive=True)) if path.is_file()]  # noqa: PTH207
+    if not found:
+        raise ImageError(
+            f"{label_of(Path(pattern))}: the pattern matches no file; check it, or name a file or a folder"
+        )
+    return found
+
+
+def _natural(path: Path) -> tuple[list[list[str | int]], str]:
+    """Sort key: numbers by value, letters without case, folder by folder; the path itself breaks ties."""
+    key: list[list[str | int]] = []
+    for part in path.parts:
+        pieces = re.split(r"(\d+)", part.casefold())  # text and digits take turns, so only like meets like
+        key.append([int(piece) if index % 2 else piece for index, piece in enumerate(pieces)])
+    return key, str(path)

@@ -1,0 +1,128 @@
+"""Export: the model file is the torch network, or there is none."""
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from onedepth.canonical import canonical_focal_px, working_size
+from onedepth.data.synthetic import render_scene
+from onedepth.errors import OnedepthError, OutputError
+from onedepth.models import ModelCard
+from onedepth.predictor import Predictor
+from onedepth.runtimes.onnxruntime import OnnxRuntime
+from onedepth.train import export, recipe
+from onedepth.train.module import DepthModule
+
+SYNTHETIC = {"layout": "synthetic", "count": 2, "height": 48, "width": 64}
+VALUES = {
+    "name": "toy",
+    "version": "7",
+    "licence": "Apache-2.0",
+    "data": {"train": SYNTHETIC, "val": SYNTHETIC | {"split": "val"}, "statement": "two rendered rooms"},
+    "network": {
+        "encoder": {"name": "test_resnet", "weights": "random"},
+        "decoder": {"width": 16},
+        "size": [64, 96],
+        "canonical_focal": 0.9,
+        "max_depth_m": 8.0,
+    },
+    "schedule": {"epochs": 1},
+    "validation": {"protocol": "full"},
+}
+
+
+@pytest.fixture(scope="module")
+def module() -> DepthModule:
+    torch.manual_seed(0)
+    made = DepthModule(recipe.parse(VALUES)).eval()
+    # An untrained head answers one depth everywhere, which any graph would get right.
+    torch.nn.init.normal_(made.network.head.weight, std=20.0)
+    return made
+
+
+@pytest.fixture(scope="module")
+def exported(module, tmp_path_factory):
+    path = tmp_path_factory.mktemp("export") / "toy.onnx"
+    return (path, *export.export_run(module, path))
+
+
+def test_agrees_in_every_size(exported):
+    _, _, agreements, _ = exported
+    assert len(agreements) >= len(export.CHECK_SIZES)
+    for item in agreements:
+        assert item.relative_error < 1e-4, item
+
+
+def test_the_network_does_not_answer_one_depth(exported):
+    depth_m = OnnxRuntime(exported[0])(render_scene(0, 0, 48, 64).image[None])
+    assert depth_m.max() > 1.2 * depth_m.min()
+
+
+@pytest.mark.parametrize(("height", "width"), [(48, 64), (1, 1), (7, 300), (333, 222)])
+def test_any_size_and_any_number(module, exported, height, width):
+    images = np.random.default_rng(0).integers(0, 256, (3, height, width, 3), dtype=np.uint8)
+    depth_m = OnnxRuntime(exported[0])(images)
+    assert depth_m.shape == (3, height, width)
+    with torch.no_grad():
+        expected = module.canonical_m(torch.from_numpy(images).permute(0, 3, 1, 2).float())[:, 0].numpy()
+    np.testing.assert_allclose(depth_m, expected, rtol=1e-4)
+
+
+def test_graph_takes_the_working_size_of_canonical(exported):
+    """The graph's own arithmetic on shapes against the Python function, over many sizes."""
+    model = onnx.load(exported[0])
+    model.graph.output.append(onnx.helper.make_tensor_value_info("before/working_sides", onnx.TensorProto.INT64, [2]))
+    session = __import__("onnxruntime").InferenceSession(model.SerializeToString())
+    for height, width in [(48, 64), (480, 640), (640, 480), (1080, 1920), (31, 17), (1, 500), (500, 1), (97, 131)]:
+        image = np.zeros((1, height, width, 3), np.uint8)
+        (sides,) = session.run(["before/working_sides"], {"image": image})
+        assert tuple(sides) == working_size(height, width, 64 * 96, exported[1].working_multiple)
+
+
+def test_card_tells_everything(exported):
+    path, card, _, report = exported
+    assert Predictor(path).card == card
+    assert (card.name, card.version, card.licence) == ("toy", "7", "Apache-2.0")
+    assert card.training_data == "two rendered rooms" and card.recipe["network"]["encoder"]["name"] == "test_resnet"
+    assert (card.canonical_focal, card.max_depth_m, card.working_area) == (0.9, 8.0, 64 * 96)
+    assert card.metrics["mean"]["delta1"] == pytest.approx(report.metrics["delta1"], abs=1e-5)
+    assert recipe.parse(card.recipe) == recipe.parse(VALUES)
+
+
+def test_metadata_is_onnx_metadata(exported):
+    model = onnx.load(exported[0])
+    metadata = {item.key: item.value for item in model.metadata_props}
+    assert ModelCard.from_metadata(metadata, exported[0]) == exported[1]
+    assert [output.name for output in model.graph.output] == ["depth_m"]
+    assert model.opset_import[0].version == export.OPSET
+
+
+def test_module_and_predictor_agree_in_metres(module, exported):
+    scene = render_scene(0, 3, 60, 80)
+    file = Predictor(exported[0]).depth_m(scene.image, scene.intrinsics)
+    np.testing.assert_allclose(file, module.predict_m(scene.image, scene.intrinsics), rtol=1e-4)
+    canonical = OnnxRuntime(exported[0])(scene.image[None])[0]
+    scale = scene.intrinsics.focal_px / canonical_focal_px(60, 80, 0.9)
+    np.testing.assert_allclose(file, canonical * scale, rtol=1e-6)
+
+
+def test_depth_stays_in_range_up_to_the_change_of_area(exported):
+    images = np.random.default_rng(1).integers(0, 256, (4, 64, 96, 3), dtype=np.uint8)
+    depth_m = OnnxRuntime(exported[0])(images)
+    assert depth_m.min() >= 0.1 and depth_m.max() <= 8.0 * 1.001
+
+
+def test_disagreement_leaves_no_file(module, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        export, "AFTER", export.AFTER.replace("factor = Cast <to = 1> (enlargement)", "factor = Identity (scale)")
+    )
+    with pytest.raises(OnedepthError, match="away from the torch network") as error:
+        export.export_run(module, tmp_path / "wrong.onnx", measure=False)
+    assert "\n" not in str(error.value) and list(tmp_path.iterdir()) == []
+
+
+def test_unwritable_place(module, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError):
+        export.export_run(module, tmp_path / "file" / "m.onnx", measure=False)
