@@ -189,8 +189,8 @@ def test_a_limit_below_one(folder):
 @pytest.mark.parametrize(
     ("depth", "said"),
     [
-        (np.ones((6, 8), np.uint8), "PNG of kind 'L' came, expected depth as 16-bit grey PNG"),
-        (np.ones((6, 8, 3), np.uint8), "PNG of kind 'RGB' came, expected depth as 16-bit grey PNG"),
+        (np.ones((6, 8), np.uint8), "8-bit grey PNG came, expected depth as 16-bit grey PNG"),
+        (np.ones((6, 8, 3), np.uint8), "8-bit colour PNG came, expected depth as 16-bit grey PNG"),
         (np.ones((3, 4), np.uint16), "depth is 4×3, expected 8×6 as its image"),
         (np.ones((8, 6), np.uint16), "depth is 6×8, expected 8×6 as its image"),
     ],

@@ -11,17 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from onedepth.cli import main
+from command_line import call, write_pairs
 from onedepth.data.synthetic import render_scene
 from onedepth.outputs import load_npz, read_png16
-
-
-def call(*arguments: object, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, list[str]]:
-    """Exit status, standard output, lines of standard error."""
-    with pytest.raises(SystemExit) as end:
-        main([str(argument) for argument in arguments])
-    said = capsys.readouterr()
-    return int(end.value.code or 0), said.out, said.err.splitlines()
 
 
 @pytest.fixture
@@ -167,20 +159,6 @@ def test_full_disk_leaves_nothing_half_written(room, tmp_path):
     assert done.returncode == 2, done.stderr
     assert len(done.stderr.splitlines()) == 1 and "out" in done.stderr, done.stderr
     assert list((tmp_path / "out").iterdir()) == []
-
-
-def write_pairs(folder: Path, splits: tuple[str, ...] = ("val", "val")) -> None:
-    """Rendered rooms in the folder layout, one for each entry of `splits`."""
-    for name in ("rgb", "depth"):
-        (folder / name).mkdir(parents=True)
-    lines = ["id,rgb,depth,split,fx,fy,cx,cy"]
-    for number, split in enumerate(splits):
-        scene = render_scene(0, number, 60, 80)
-        Image.fromarray(scene.image).save(folder / "rgb" / f"{number}.png")
-        Image.fromarray(np.round(scene.depth_m * 1000).astype(np.uint16)).save(folder / "depth" / f"{number}.png")
-        k = scene.intrinsics
-        lines.append(f"{number},rgb/{number}.png,depth/{number}.png,{split},{k.fx},{k.fy},{k.cx},{k.cy}")
-    (folder / "index.csv").write_text("\n".join(lines) + "\n")
 
 
 def test_evaluate(tmp_path, capsys):

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from test_cli import write_pairs
 
+from command_line import write_pairs
 from onedepth.data.synthetic import render_scene
 
 ROOT = Path(__file__).parents[2]

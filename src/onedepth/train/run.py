@@ -28,6 +28,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
+from onedepth.data.folder import FolderData
 from onedepth.errors import OutputError, RecipeError
 from onedepth.metrics import METRICS
 from onedepth.protocols import PROTOCOLS, check_size
@@ -167,7 +168,10 @@ def train(recipe: Recipe, folder: Path, resume: bool = False, progress: bool = T
     going_on = resume and checkpoint.exists()
     # What can be wrong with weights and data shows before anything is written.
     module = DepthModule(recipe, encoder_weights="random" if going_on else None)
-    open_source(recipe.data.train)
+    for source in (recipe.data.train, recipe.data.val):
+        pairs = open_source(source)
+        if isinstance(pairs, FolderData):
+            pairs.check_headers()
     check_size(PROTOCOLS[recipe.validation.protocol], open_source(recipe.data.val)[0])
     if first:
         _write(folder / RECIPE, yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
