@@ -25,6 +25,10 @@ class RecipeError(OnedepthError):
     """A training recipe with an unknown key, a wrong type or a value out of range."""
 
 
+class TrainingError(OnedepthError):
+    """Training that cannot go on, such as a loss that is not a number."""
+
+
 class OutputError(OnedepthError):
     """A result that cannot be written where it was asked for."""
 

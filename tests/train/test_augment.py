@@ -240,20 +240,6 @@ def test_truth_out_of_the_networks_range_is_invalid():
     assert view.valid[0, 0, 0].tolist() == [False] * 8 + [True] * 16 + [False] * 8
 
 
-def test_the_stored_frame_has_no_truth():
-    batch = where_is_what()
-    view = warp(batch, WHOLE, network(150, 200), border_px=10)
-    expected = torch.zeros(75, 100, dtype=torch.bool)
-    expected[5:70, 5:95] = True
-    assert torch.equal(view.valid[0, 0], expected)
-    view = Augment(STRONG, network(), border_px=10)(batch, seeded(1))
-    column, row = (F.avg_pool2d(view.image, 2)[0] * 255)[:2]
-    frame = (column < 9) | (column > 190) | (row < 9) | (row > 140)
-    middle = (column > 11) & (column < 188) & (row > 11) & (row < 138)
-    assert not view.valid[0, 0][frame].any()
-    assert view.valid[0, 0][middle].all()
-
-
 # Pictures of different sizes in one batch
 
 

@@ -46,6 +46,21 @@ def test_a_picture_near_the_working_size_is_kept():
     assert camera.tolist() == [150, 140, 90, 70]
 
 
+@pytest.mark.parametrize("size", [(48, 64), (16, 32)])
+def test_the_stored_frame_has_no_truth(size):
+    pair = numbered(90, 120)
+    whole = Items([pair], size, cache=False)[0][1][0]
+    framed = Items([pair], size, cache=False, border_px=9)[0][1][0]
+    frame = 9 * framed.shape[0] / 90  # it is reduced with the picture
+    outer, inner = int(frame), int(frame) + 1
+    outside = torch.ones_like(framed, dtype=torch.bool)
+    outside[outer:-outer, outer:-outer] = False
+    assert not framed[outside].any()
+    middle = np.s_[inner:-inner, inner:-inner]
+    assert torch.equal(framed[middle], whole[middle])
+    assert whole[outside].any()
+
+
 def test_a_large_picture_is_reduced_with_its_camera():
     pair = numbered(150, 200)
     image, depth_m, camera = Items([pair], (32, 48), cache=False)[0]

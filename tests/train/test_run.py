@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from onedepth.errors import DataError, MissingExtraError, OutputError, RecipeError
+from onedepth.errors import DataError, MissingExtraError, OutputError, RecipeError, TrainingError
 from onedepth.evaluate import evaluate
 from onedepth.protocols import PROTOCOLS
 from onedepth.train import module as module_file
@@ -249,7 +249,7 @@ def test_a_loss_that_is_not_a_number_stops_the_run(tmp_path, monkeypatch):
         return {name: value * float("nan") for name, value in total_loss(*args).items()}
 
     monkeypatch.setattr(module_file, "total_loss", poisoned)
-    with pytest.raises(FloatingPointError, match="loss is nan at step 0"):
+    with pytest.raises(TrainingError, match="loss is nan at step 0"):
         run.train(least(), tmp_path / "run", progress=False)
     assert not (tmp_path / "run" / run.LAST).exists()
 

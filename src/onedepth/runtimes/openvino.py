@@ -36,7 +36,7 @@ class OpenVino:
         except RuntimeError as error:
             raise ModelFileError(f"{path}: not a readable ONNX file (OpenVINO: {_last_line(error)})") from error
         info = model.get_rt_info()
-        framework = info.get("framework", {})
+        framework = info["framework"] if "framework" in info else {}  # noqa: SIM401 -- not a dict
         self.metadata = {key: str(value.value) for key, value in framework.items()}
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:

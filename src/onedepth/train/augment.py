@@ -57,14 +57,13 @@ class View:
 class Augment:
     """Batch → View. All randomness comes from `generator`, so a step can be repeated exactly."""
 
-    def __init__(self, config: AugmentConfig, network: NetworkConfig, border_px: int = 0) -> None:
+    def __init__(self, config: AugmentConfig, network: NetworkConfig) -> None:
         self.config = config
         self.network = network
-        self.border_px = border_px
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> View:
         """One random view of each pair."""
-        view = warp(batch, self._geometry(batch, generator), self.network, self.border_px)
+        view = warp(batch, self._geometry(batch, generator), self.network)
         return replace(view, image=self._colours(view.image, generator))
 
     def _geometry(self, batch: Batch, generator: torch.Generator) -> Tensor:
@@ -145,7 +144,7 @@ class Augment:
         return torch.where(painted, rand(3, 1, 1).expand_as(image), image)
 
 
-def warp(batch: Batch, matrix: Tensor, network: NetworkConfig, border_px: int = 0) -> View:
+def warp(batch: Batch, matrix: Tensor, network: NetworkConfig) -> View:
     """The view of each picture that an affine map `[N, 2, 3]` selects, at the network's working size.
 
     The map takes (x, y) in the view's [-1, 1] square to the picture's. The image is averaged over 2×2 samples
@@ -162,8 +161,8 @@ def warp(batch: Batch, matrix: Tensor, network: NetworkConfig, border_px: int = 
         align_corners=False,
     )
     image = F.avg_pool2d(image, 2)
-    truth = _framed(batch, border_px)
-    depth = F.grid_sample(truth, _grid(batch, matrix, height // 2, width // 2), mode="nearest", align_corners=False)
+    half = _grid(batch, matrix, height // 2, width // 2)
+    depth = F.grid_sample(batch.depth_m, half, mode="nearest", align_corners=False)
     # Pixels of the view per pixel of the picture, along the view's axes.
     side_x = torch.hypot(matrix[:, 0, 0] * picture_w, matrix[:, 1, 0] * picture_h)
     side_y = torch.hypot(matrix[:, 0, 1] * picture_w, matrix[:, 1, 1] * picture_h)
@@ -189,17 +188,6 @@ def _inside(batch: Batch, grid: Tensor) -> Tensor:
     low = (1 / canvas - 1).expand(len(grid), 2)
     high = (2 * batch.size.flip(1) - 1) / canvas - 1
     return torch.maximum(torch.minimum(grid, high[:, None, None, :]), low[:, None, None, :])
-
-
-def _framed(batch: Batch, border_px: int) -> Tensor:
-    """Depth without the stored pictures' frame."""
-    if not border_px:
-        return batch.depth_m
-    rows = torch.arange(batch.depth_m.shape[-2], device=batch.size.device).view(1, 1, -1, 1)
-    columns = torch.arange(batch.depth_m.shape[-1], device=batch.size.device).view(1, 1, 1, -1)
-    height, width = (batch.size[:, i].view(-1, 1, 1, 1) for i in (0, 1))
-    inside = (rows >= border_px) & (rows < height - border_px) & (columns >= border_px) & (columns < width - border_px)
-    return torch.where(inside, batch.depth_m, 0.0)
 
 
 def _principal_point(batch: Batch, matrix: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -35,8 +36,10 @@ def open_source(source: Source) -> Sequence[Pair]:
 class Items(Dataset[Item]):
     """Pairs as tensors; pictures far larger than the working size are reduced once, when they are read."""
 
-    def __init__(self, pairs: Sequence[Pair], size: tuple[int, int], cache: bool) -> None:
+    def __init__(self, pairs: Sequence[Pair], size: tuple[int, int], cache: bool, border_px: int = 0) -> None:
+        """Args: the network's working `size`; `border_px` at each side of a stored picture have no truth."""
         self.pairs = pairs
+        self.border_px = border_px
         self._max_pixels = 4 * size[0] * size[1] * 1.3
         self._cache: dict[int, Item] | None = {} if cache else None
 
@@ -55,7 +58,12 @@ class Items(Dataset[Item]):
     def _read(self, index: int) -> Item:
         pair = self.pairs[index]
         image = torch.from_numpy(pair.image).permute(2, 0, 1)
-        depth = torch.from_numpy(pair.depth_m * pair.valid)[None]
+        depth = torch.from_numpy(np.where(pair.valid, pair.depth_m, np.float32(0)))[None]
+        if self.border_px:
+            inside = np.s_[:, self.border_px : -self.border_px, self.border_px : -self.border_px]
+            framed = torch.zeros_like(depth)
+            framed[inside] = depth[inside]
+            depth = framed
         k = pair.intrinsics
         intrinsics = torch.tensor([k.fx, k.fy, k.cx, k.cy])
         height, width = image.shape[-2:]

@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 from onedepth.canonical import canonical_focal_px, working_size
 from onedepth.data.pair import Pair
 from onedepth.depth import Intrinsics
+from onedepth.errors import TrainingError
 from onedepth.evaluate import Report, evaluate
 from onedepth.protocols import PROTOCOLS
 from onedepth.train.augment import Augment, Batch
@@ -36,7 +37,7 @@ class DepthModule(pl.LightningModule):
         self.network = DepthNetwork(recipe.network, encoder_weights)
         if recipe.channels_last:
             self.network = self.network.to(memory_format=torch.channels_last)  # pyright: ignore
-        self.augment = Augment(recipe.augment, recipe.network, recipe.data.border_px)
+        self.augment = Augment(recipe.augment, recipe.network)
         self.report: Report | None = None
         self.val_pairs: Sequence[Pair] = []
         self.samples: list[tuple[Pair, NDArray[np.float32]]] = []
@@ -44,8 +45,9 @@ class DepthModule(pl.LightningModule):
     def train_dataloader(self) -> DataLoader[Batch]:
         """Batches of the recipe's training pairs."""
         recipe = self.recipe
-        items = Items(open_source(recipe.data.train), recipe.network.size, recipe.data.cache)
-        return train_loader(items, recipe.schedule.batch_size, recipe.data.workers, recipe.seed)
+        data = recipe.data
+        items = Items(open_source(data.train), recipe.network.size, data.cache, data.border_px)
+        return train_loader(items, recipe.schedule.batch_size, data.workers, recipe.seed)
 
     def val_dataloader(self) -> list[int]:
         """One index; the pairs are measured through `onedepth.evaluate`, as a model file's are."""
@@ -73,7 +75,10 @@ class DepthModule(pl.LightningModule):
         with torch.autocast(self.device.type, enabled=False):
             losses = total_loss(self.recipe.loss, prediction, truth, view.valid)
         if not bool(torch.isfinite(losses["loss"])):
-            raise FloatingPointError(f"loss is {losses['loss'].item()} at step {self.global_step}")
+            raise TrainingError(
+                f"loss is {losses['loss'].item()} at step {self.global_step}, so training stopped; the run's last.ckpt "
+                "is from before, if an epoch was finished; try a lower schedule.learning_rate, or gradient_clip"
+            )
         self.log("loss", losses["loss"].detach(), prog_bar=True, batch_size=len(image))
         self.log_dict({f"train/{name}": value.detach() for name, value in losses.items()}, batch_size=len(image))
         return losses["loss"]
@@ -91,7 +96,8 @@ class DepthModule(pl.LightningModule):
         """
         height, width = image.shape[:2]
         tensor = torch.from_numpy(image).to(self.device).permute(2, 0, 1)[None].float()
-        depth = self.canonical_m(tensor)[0, 0].cpu().numpy()
+        with torch.autocast(self.device.type, enabled=False):  # a model file computes in float32
+            depth = self.canonical_m(tensor)[0, 0].cpu().numpy()
         scale = intrinsics.focal_px / canonical_focal_px(height, width, self.recipe.network.canonical_focal)
         return (depth * scale).astype(np.float32)
 

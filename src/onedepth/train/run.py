@@ -103,8 +103,10 @@ class Journal(Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save; the best epoch by val δ1 a second time."""
         report = pl_module.report if isinstance(pl_module, DepthModule) else None
-        if report is not None and report.metrics["delta1"] > self.best:
-            self.best = report.metrics["delta1"]
+        better = report is not None and report.metrics["delta1"] > self.best
+        # Processes that train together measure with slightly different normalisations; the first one decides.
+        if trainer.strategy.broadcast(better):
+            self.best = report.metrics["delta1"] if report is not None else self.best
             trainer.save_checkpoint(self.folder / BEST)
         trainer.save_checkpoint(self.folder / LAST)
 
