@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -13,6 +13,7 @@ from cyclopts import App, CycloptsError, Group, Parameter
 
 from onedepth import __version__
 from onedepth.errors import MissingExtraError, OnedepthError, OutputError
+from onedepth.progress import progress
 
 if TYPE_CHECKING:
     from onedepth.depth import Depth
@@ -31,6 +32,7 @@ Megapixels = Annotated[
     float | None, Parameter(help="Refuse larger pictures before they are decoded.", show_default="120")
 ]
 
+PICTURE, MILLIMETRES, EVERYTHING = "_depth.png", "_depth_mm.png", "_depth.npz"
 DONE, SOME_FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -63,32 +65,32 @@ def predict(
     how the focal length is known, time.
     """
     from onedepth import outputs
-    from onedepth.inputs import find_images
+    from onedepth.inputs import find_images, result_names
 
     _check_camera(focal, fov)
     paths = find_images(inputs, recursive=recursive)
     predictor = _predictor(model, runtime, threads, max_megapixels)
     _check_range(near, far, colormap)
-    names = _output_names(paths)
+    names = result_names(paths)
+    _keep_inputs(paths, [out / f"{name}{end}" for name in names.values() for end in (PICTURE, MILLIMETRES, EVERYTHING)])
     _make_folder(out)
     failed = 0
-    with _progress(len(paths)) as (advance, say):
+    with progress(len(paths)) as (advance, say):
         for path in paths:
             started = time.perf_counter()
             try:
                 depth = predictor.predict(path, focal_px=focal, fov_deg=fov)
-                base = out / names[path]
-                outputs.save(depth, base.with_name(f"{base.name}_depth_mm.png"))
                 outputs.save_picture(
                     depth,
-                    base.with_name(f"{base.name}_depth.png"),
+                    out / f"{names[path]}{PICTURE}",
                     near_m=near,
                     far_m=far,
                     colormap=colormap,
                     side_by_side=side_by_side,
                 )
+                outputs.save(depth, out / f"{names[path]}{MILLIMETRES}")
                 if npz:
-                    outputs.save(depth, base.with_name(f"{base.name}_depth.npz"))
+                    outputs.save(depth, out / f"{names[path]}{EVERYTHING}")
                 say(_line(str(path), depth, time.perf_counter() - started))
             except OutputError:
                 raise  # the next picture would fail in the same place
@@ -139,7 +141,7 @@ def evaluate(
         raise OnedepthError(f"--protocol: no such protocol {protocol!r}; there are {', '.join(PROTOCOLS)}")
     pairs = FolderData(data, split=split)
     predictor = _predictor(model, runtime, threads, None)
-    with _progress(len(pairs)) as (advance, say):
+    with progress(len(pairs)) as (advance, say):
         report = compare(predictor.depth_m, pairs, PROTOCOLS[protocol], progress=lambda _done, _all: advance())
     say(f"{predictor.card.title} ({predictor.path.name}) on {data}{f', split {split}' if split else ''}")
     print(report.table())
@@ -275,30 +277,6 @@ def _line(name: str, depth: Depth, seconds: float) -> str:
     )
 
 
-def _output_names(paths: Sequence[Path]) -> dict[Path, str]:
-    """A name for each picture's results: its own without suffix, longer where two would overwrite each other."""
-    candidates: list[Callable[[Path], str]] = [
-        lambda path: path.stem,
-        lambda path: path.name.replace(".", "_"),
-        lambda path: f"{path.absolute().parent.name}_{path.name.replace('.', '_')}",
-    ]
-    names: dict[Path, str] = {}
-    left = list(paths)
-    for candidate in candidates:
-        proposed = [candidate(path) for path in left]
-        taken = set(names.values())
-        unique = {
-            path: name
-            for path, name in zip(left, proposed, strict=True)
-            if proposed.count(name) == 1 and name not in taken
-        }
-        names |= unique
-        left = [path for path in left if path not in unique]
-    for number, path in enumerate(left, start=1):
-        names[path] = f"{candidates[-1](path)}_{number}"
-    return names
-
-
 def _check_camera(focal: float | None, fov: float | None) -> None:
     """Refuse a camera that cannot be before the first picture is worked on."""
     from onedepth.predictor import given_focal
@@ -321,6 +299,14 @@ def _check_range(near: float | None, far: float | None, colormap: str | None) ->
         render.colorize(np.ones((1, 1), np.float32), 0.5, 2.0, colormap)
 
 
+def _keep_inputs(inputs: Sequence[Path], results: Sequence[Path]) -> None:
+    """Refuse to write over a picture that is to be read."""
+    sources = {path.resolve() for path in inputs}
+    for result in results:
+        if result.resolve() in sources:
+            raise OutputError(f"{result}: is one of the pictures named; choose another folder with --out")
+
+
 def _make_folder(folder: Path) -> None:
     import os
 
@@ -330,28 +316,6 @@ def _make_folder(folder: Path) -> None:
         raise OutputError(f"{folder}: cannot be made: {error.strerror}") from error
     if not os.access(folder, os.W_OK | os.X_OK):
         raise OutputError(f"{folder}: permission denied; choose another folder with --out")
-
-
-@contextmanager
-def _progress(count: int) -> Iterator[tuple[Callable[[], None], Callable[[str], None]]]:
-    """A bar on standard error for many items in a terminal; what is said goes to standard output above it."""
-    if count < 2 or not sys.stderr.isatty():
-        yield (lambda: None), print
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    with Progress(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console, transient=True) as bar:
-        task = bar.add_task("", total=count)
-        if sys.stdout.isatty():
-            # Both streams are the same terminal: lines must go through the bar's console to stand above it.
-            yield (
-                (lambda: bar.advance(task)),
-                lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True),
-            )
-        else:
-            yield (lambda: bar.advance(task)), print
 
 
 @contextmanager

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import glob
+import itertools
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,6 +43,29 @@ def find_images(inputs: Sequence[str | Path], *, recursive: bool = False) -> lis
         # The folder is resolved, the file is not: two links to one file are two names and two results.
         unique.setdefault(path.parent.resolve() / path.name, path)
     return list(unique.values())
+
+
+def result_names(paths: Sequence[Path]) -> dict[Path, str]:
+    """A name for each picture's results: its own without suffix, longer where two would overwrite each other.
+
+    Names that differ by case alone count as one, as they do on macOS and Windows.
+    """
+    forms = (
+        lambda path: path.stem,
+        lambda path: path.name.replace(".", "_"),
+        lambda path: f"{path.absolute().parent.name}_{path.name.replace('.', '_')}",
+    )
+    wanted = {path: [form(path) for form in forms] for path in paths}
+    wishes = Counter(name.casefold() for names in wanted.values() for name in set(names))
+    result: dict[Path, str] = {}
+    taken: set[str] = set()
+    for path, names in wanted.items():
+        numbered = (f"{names[-1]}_{number}" for number in itertools.count(2))
+        free = (name for name in names if wishes[name.casefold()] == 1)
+        name = next(free, None) or next(n for n in numbered if n.casefold() not in taken and n.casefold() not in wishes)
+        taken.add(name.casefold())
+        result[path] = name
+    return result
 
 
 def _in_folder(folder: Path, recursive: bool) -> list[Path]:

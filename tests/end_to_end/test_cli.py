@@ -53,6 +53,15 @@ def test_pictures_of_one_name_do_not_overwrite_each_other(tmp_path, capsys):
     assert len(list((tmp_path / "out").glob("*_depth_mm.png"))) == 4
 
 
+def test_no_result_replaces_a_picture(room, capsys):
+    other = room.with_name("room_depth.png")
+    Image.fromarray(render_scene(0, 3, 30, 40).image).save(other)
+    before = other.read_bytes()
+    status, _, err = call("predict", room.parent, "--out", room.parent, capsys=capsys)
+    assert status == 2 and len(err) == 1 and "room_depth.png" in err[0]
+    assert other.read_bytes() == before and len(list(room.parent.iterdir())) == 2
+
+
 def test_side_by_side_is_wider(room, tmp_path, capsys):
     call("predict", room, "-o", tmp_path / "a", capsys=capsys)
     call("predict", room, "-o", tmp_path / "b", "--side-by-side", capsys=capsys)
