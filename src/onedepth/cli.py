@@ -33,6 +33,7 @@ Megapixels = Annotated[
 ]
 
 PICTURE, MILLIMETRES, EVERYTHING = "_depth.png", "_depth_mm.png", "_depth.npz"
+LARGEST_PNG_M = 65.535  # uint16 millimetres
 DONE, SOME_FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -49,7 +50,9 @@ def predict(
     side_by_side: Annotated[
         bool, Parameter(negative=(), help="Put the photo beside its depth in the picture.")
     ] = False,
-    colormap: Annotated[str | None, Parameter(help="Any name of the cmap catalogue.")] = None,
+    colormap: Annotated[
+        str | None, Parameter(help="Any name of the cmap catalogue.", show_default="cmocean:thermal")
+    ] = None,
     near: Annotated[float | None, Parameter(help="Metres at the warm end of the colours.")] = None,
     far: Annotated[float | None, Parameter(help="Metres at the cold end of the colours.")] = None,
     recursive: Annotated[bool, Parameter(negative=(), help="Look into folders within folders.")] = False,
@@ -73,6 +76,7 @@ def predict(
     _check_range(near, far, colormap)
     names = result_names(paths)
     _keep_inputs(paths, [out / f"{name}{end}" for name in names.values() for end in (PICTURE, MILLIMETRES, EVERYTHING)])
+    new_folder = not out.exists()
     _make_folder(out)
     failed = 0
     with progress(len(paths)) as (advance, say):
@@ -92,14 +96,18 @@ def predict(
                 if npz:
                     outputs.save(depth, out / f"{names[path]}{EVERYTHING}")
                 say(_line(str(path), depth, time.perf_counter() - started))
+                _warn_of_clipping(path, depth)
             except OutputError:
                 raise  # the next picture would fail in the same place
             except OnedepthError as error:
                 failed += 1
                 _complain(str(error))
             advance()
-    say(f"{len(paths) - failed} of {len(paths)} done, in {out}/")
-    if failed == len(paths):
+    if failed < len(paths):
+        say(f"{len(paths) - failed} of {len(paths)} done, in {out}/")
+    else:
+        if new_folder:
+            out.rmdir()
         return WRONG_INPUT if failed == 1 else SOME_FAILED
     return SOME_FAILED if failed else DONE
 
@@ -195,7 +203,11 @@ def train(
         from onedepth.train.run import train as start
     chosen = recipes.load(recipe, overrides or [])
     folder = run or Path("runs") / chosen.name
-    module = start(chosen, folder, resume=resume)
+    try:
+        module = start(chosen, folder, resume=resume)
+    except KeyboardInterrupt:
+        _complain(f"interrupted; the same command with --run {folder} --resume goes on from the last finished epoch")
+        return INTERRUPTED
     if module.report is not None:
         print(module.report.table())
     print(f"Run in {folder}/: `onedepth export {folder} -o {chosen.name}.onnx` makes a model file of it,")
@@ -307,8 +319,17 @@ def _keep_inputs(inputs: Sequence[Path], results: Sequence[Path]) -> None:
             raise OutputError(f"{result}: is one of the pictures named; choose another folder with --out")
 
 
+def _warn_of_clipping(path: Path, depth: Depth) -> None:
+    share = float((depth.depth_m > LARGEST_PNG_M).mean())
+    if share:
+        _complain(f"{path}: {share:.0%} lies beyond {LARGEST_PNG_M} m, where {MILLIMETRES} ends; --npz keeps it")
+
+
 def _make_folder(folder: Path) -> None:
     import os
+
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder}: is a file; --out needs a folder")
 
     try:
         folder.mkdir(parents=True, exist_ok=True)

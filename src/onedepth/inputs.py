@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from PIL import Image
+
 from onedepth.errors import ImageError
 from onedepth.images import FORMATS, label_of
 
@@ -32,6 +34,8 @@ def find_images(inputs: Sequence[str | Path], *, recursive: bool = False) -> lis
     found: list[Path] = []
     for item in [inputs] if isinstance(inputs, str | Path) else inputs:
         path = Path(item)
+        if not str(item):
+            raise ImageError("an empty name was given, expected a picture, a folder or a pattern")
         if path.is_dir():
             found += _in_folder(path, recursive)
         elif not path.exists() and any(mark in str(item) for mark in "*?["):
@@ -68,6 +72,18 @@ def result_names(paths: Sequence[Path]) -> dict[Path, str]:
     return result
 
 
+def is_result(path: Path) -> bool:
+    """Whether a file is what `onedepth predict` wrote: a folder that also takes the results can be given again."""
+    millimetres = path.with_name(path.name.replace("_depth.png", "_depth_mm.png"))
+    if not millimetres.name.endswith("_depth_mm.png"):
+        return False
+    try:
+        with Image.open(millimetres) as picture:
+            return str(picture.info.get("Software", "")).startswith("onedepth")
+    except (OSError, ValueError):
+        return False
+
+
 def _in_folder(folder: Path, recursive: bool) -> list[Path]:
     """Pictures in a folder, hidden ones left out."""
     try:
@@ -82,9 +98,10 @@ def _in_folder(folder: Path, recursive: bool) -> list[Path]:
         if path.suffix.lower() in SUFFIXES
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
         and path.is_file()
+        and not is_result(path)
     ]
     if not found:
-        where = "it and its folders" if recursive else "it (its own folders are not searched unless asked for)"
+        where = "it and its folders" if recursive else "it (--recursive or recursive=True also looks into its folders)"
         raise ImageError(f"{label_of(folder)}: no pictures in {where}; expected files such as .jpg, .png or .tif")
     return found
 

@@ -13,7 +13,7 @@ from onedepth import models
 from onedepth.canonical import canonical_focal_px
 from onedepth.depth import Depth, FocalSource, Intrinsics
 from onedepth.errors import ModelFileError, OnedepthError
-from onedepth.focal import focal_from_fov
+from onedepth.focal import MAX_FOV_DEG, MIN_FOV_DEG, focal_from_fov
 from onedepth.images import DEFAULT_MAX_PIXELS, Photo, load_photo
 from onedepth.models import ModelCard
 from onedepth.runtimes import open_runtime
@@ -107,6 +107,13 @@ class Predictor:
         height, width = photo.image.shape[:2]
         given = given_focal(focal_px, fov_deg, width)
         if given is not None:
+            longest_side = max(height, width)
+            lowest, highest = focal_from_fov(MAX_FOV_DEG, longest_side), focal_from_fov(MIN_FOV_DEG, longest_side)
+            if not lowest <= given <= highest:
+                raise OnedepthError(
+                    f"focal length of {given:g} px: expected {lowest:.0f} to {highest:.0f} for a picture of "
+                    f"{width}×{height}, in pixels, not in millimetres"
+                )
             return given, "given"
         if photo.focal_px is not None:
             return photo.focal_px, "exif"

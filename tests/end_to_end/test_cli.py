@@ -53,6 +53,19 @@ def test_pictures_of_one_name_do_not_overwrite_each_other(tmp_path, capsys):
     assert len(list((tmp_path / "out").glob("*_depth_mm.png"))) == 4
 
 
+def test_results_are_not_taken_for_pictures(room, capsys):
+    for _ in range(2):
+        status, out, _ = call("predict", room.parent, "--out", room.parent, capsys=capsys)
+        assert status == 0 and "1 of 1 done" in out
+
+
+def test_depth_beyond_the_png_is_said(room, tmp_path, capsys):
+    status, _, err = call("predict", room, "-o", tmp_path / "out", "--focal", 2200, capsys=capsys)
+    assert status == 0 and (not err or ("65.535" in err[0] and "--npz" in err[0]))
+    _, text = read_png16(tmp_path / "out" / "room_depth_mm.png")
+    assert bool(err) == (int(text["Clipped"]) > 0)
+
+
 def test_no_result_replaces_a_picture(room, capsys):
     other = room.with_name("room_depth.png")
     Image.fromarray(render_scene(0, 3, 30, 40).image).save(other)
@@ -106,7 +119,7 @@ def test_a_bad_picture_is_one_line_and_the_others_are_done(name, room, tmp_path,
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["room_depth.png", "room_depth_mm.png"]
     status, _, err = call("predict", bad, "--out", tmp_path / "alone", capsys=capsys)
     assert status == 2 and len(err) == 1 and name in err[0]
-    assert not list((tmp_path / "alone").iterdir())
+    assert not (tmp_path / "alone").exists()
 
 
 def test_the_bomb_names_limit_and_option(tmp_path, capsys):
@@ -122,6 +135,8 @@ def test_limit_is_adjustable(room, tmp_path, capsys):
 
 MISTAKES = {
     "empty folder": (["predict", "{empty}"], "empty"),
+    "empty name": (["predict", ""], "empty name"),
+    "focal in millimetres": (["predict", "{room}", "--focal", "0.026"], "in pixels"),
     "no match": (["predict", "{tmp}/*.webp"], "*.webp"),
     "output is a file": (["predict", "{room}", "--out", "{room}"], "room.jpg"),
     "output below a file": (["predict", "{room}", "--out", "{room}/sub"], "room.jpg"),

@@ -253,3 +253,11 @@ def test_parse_takes_nested_dicts():
     assert isinstance(recipe, Recipe)
     with pytest.raises(RecipeError, match="recipe: nme: unknown key"):
         parse(MINIMAL | {"nme": "x"})
+
+
+def test_a_recipe_claims_nothing_of_other_data():
+    own = load("onedepth-small", ["data.train.path=mine"])
+    assert "NYU" not in own.data.statement and own.licence == "not stated"
+    said = load("onedepth-small", ["data.train.path=mine", "data.statement=my rooms", "licence=MIT"])
+    assert (said.data.statement, said.licence) == ("my rooms", "MIT")
+    assert "NYU" in load("onedepth-small", ["schedule.epochs=3"]).data.statement

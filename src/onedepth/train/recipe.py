@@ -186,8 +186,10 @@ def load(name_or_path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
         raise RecipeError(f"{where}: not readable as YAML: {_one_line(error)}") from error
     if not isinstance(values, dict):
         raise RecipeError(f"{where}: expected `key: value` lines, got {type(values).__name__}")
+    overrides = list(overrides)
     for override in overrides:
         _override(values, override)
+    _disown(values, {override.partition("=")[0] for override in overrides})
     return parse(values, where)
 
 
@@ -224,6 +226,16 @@ def _read(name_or_path: str | Path) -> tuple[str, str]:
     return (resources.files("onedepth.train") / "recipes" / f"{name_or_path}.yaml").read_text(
         "utf-8"
     ), f"recipe {name_or_path}"
+
+
+def _disown(values: dict[str, Any], changed: set[str]) -> None:
+    """What a recipe says of its own data is not true of data put in its place: such a model must not claim it."""
+    if not any(key == "data.train" or key.startswith("data.train.") for key in changed):
+        return
+    if "data.statement" not in changed and isinstance(values.get("data"), dict):
+        values["data"]["statement"] = "not stated (own data, see the recipe)"
+    if "licence" not in changed:
+        values["licence"] = "not stated"
 
 
 def _override(values: dict[str, Any], override: str) -> None:

@@ -205,7 +205,10 @@ def train(recipe: Recipe, folder: Path, resume: bool = False, progress: bool = T
         # Advice on worker processes: the cache makes them needless.
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         warnings.filterwarnings("ignore", message=".*number of training batches.*smaller than the logging interval.*")
-        trainer.fit(module, ckpt_path=str(checkpoint) if going_on else None)
+        try:
+            trainer.fit(module, ckpt_path=str(checkpoint) if going_on else None)
+        except SystemExit as end:  # what Lightning makes of Ctrl-C
+            raise KeyboardInterrupt from end
     _restore(module, checkpoint)  # the averaged weights, also where there was nothing left to train
     return module
 
