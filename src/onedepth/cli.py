@@ -166,10 +166,11 @@ def info(
 ) -> int:
     """What a model file says of itself."""
     from onedepth import models
+    from onedepth.canonical import working_size
 
     predictor = _predictor(model, "onnxruntime", None, None)
     card = predictor.card
-    height, width = _sides(card.working_area)
+    height, width = working_size(480, 640, card.working_area, card.working_multiple)
     rows = {
         "model": card.title,
         "file": f"{predictor.path} ({predictor.path.stat().st_size / 1e6:.1f} MB)",
@@ -330,7 +331,6 @@ def _make_folder(folder: Path) -> None:
 
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder}: is a file; --out needs a folder")
-
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -358,12 +358,6 @@ def _measured(metrics: dict[str, object]) -> str:
         return "nothing"
     numbers = "  ".join(f"{METRICS[key]} {value:.3f}" for key, value in values.items() if key in METRICS)
     return f"{numbers}  ({metrics.get('data')}, {metrics.get('count')} images, protocol {metrics.get('protocol')})"
-
-
-def _sides(area: int) -> tuple[int, int]:
-    from onedepth.canonical import working_size
-
-    return working_size(480, 640, area, 32)
 
 
 def _verb(error: CycloptsError) -> str:

@@ -13,7 +13,7 @@ def keep_freed_memory() -> None:
     """Tell glibc not to hand freed blocks back to the system.
 
     A step on the CPU allocates and frees hundreds of large tensors; by default each is mapped, zeroed by the kernel and
-    unmapped again, a quarter of the whole step (`benchmarks/train_step.py`). Does nothing without glibc.
+    unmapped again, a seventh of the whole step (`benchmarks/train_step.py`). Does nothing without glibc.
     """
     if not sys.platform.startswith("linux"):
         return

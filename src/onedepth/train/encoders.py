@@ -27,7 +27,7 @@ class DepthwiseConv2d(nn.Conv2d):
     """A grouped convolution that stays in float32 under CPU autocast.
 
     oneDNN's bfloat16 backward pass of depthwise convolutions takes 2 to 14 times as long as the float32 one;
-    a whole training step of EfficientNet-Lite2 takes twice as long with it
+    a whole training step of EfficientNet-Lite2 takes 1.6 times as long with it
     (`benchmarks/train_step.py`).
     """
 

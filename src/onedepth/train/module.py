@@ -116,11 +116,7 @@ class DepthModule(pl.LightningModule):
         """Measure every val pair by the recipe's protocol."""
         del batch, batch_idx
         self.samples = []
-
-        def predict(image: NDArray[np.uint8], intrinsics: Intrinsics) -> NDArray[np.float32]:
-            return self.predict_m(image, intrinsics)
-
-        self.report = evaluate(predict, self.val_pairs, PROTOCOLS[self.recipe.validation.protocol])
+        self.report = evaluate(self.predict_m, self.val_pairs, PROTOCOLS[self.recipe.validation.protocol])
         step = max(1, len(self.val_pairs) // 4)
         for index in list(range(0, len(self.val_pairs), step))[:4]:
             pair = self.val_pairs[index]
