@@ -33,10 +33,10 @@ from onedepth.outputs import replacing
 from onedepth.predictor import Predictor
 from onedepth.protocols import PROTOCOLS
 from onedepth.runtimes.onnxruntime import OnnxRuntime
-from onedepth.train.loader import open_source
 from onedepth.train.module import DepthModule
 from onedepth.train.network import DepthNetwork
 from onedepth.train.recipe import Source
+from onedepth.train.sources import open_source
 
 OPSET = 18  # the first with an antialiased Resize
 TOLERANCE = 1e-3

@@ -22,10 +22,11 @@ from onedepth.evaluate import Report, evaluate
 from onedepth.protocols import PROTOCOLS
 from onedepth.train.augment import Augment, Batch
 from onedepth.train.draws import Draws
-from onedepth.train.loader import Items, open_source, rank_and_processes, train_loader
+from onedepth.train.loader import Items, rank_and_processes, train_loader
 from onedepth.train.losses import total_loss
 from onedepth.train.network import DepthNetwork, depth_to_reciprocal
 from onedepth.train.recipe import Recipe, Schedule
+from onedepth.train.sources import open_source
 
 
 class DepthModule(pl.LightningModule):

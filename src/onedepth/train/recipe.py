@@ -14,46 +14,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from onedepth.canonical import NYU_FOCAL
 from onedepth.errors import RecipeError
+from onedepth.train.section import Section
+from onedepth.train.sources import SOURCES, Source
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 Side = Annotated[int, Field(ge=32, le=2048, multiple_of=2)]  # even: the network answers at half the size
-
-
-class Section(BaseModel):
-    """Part of a recipe: immutable, and strict about its keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class FolderSource(Section):
-    """RGB-D pairs in a folder with an `index.csv` (see `onedepth.data.folder`)."""
-
-    layout: Literal["folder"]
-    path: str
-    split: str | None = None
-    limit: Count | None = None
-
-
-class SyntheticSource(Section):
-    """Rooms rendered from a seed (see `onedepth.data.synthetic`)."""
-
-    layout: Literal["synthetic"]
-    count: Count
-    seed: Annotated[int, Field(ge=0)] = 0
-    split: Literal["train", "val"] = "train"
-    height: Count = 120
-    width: Count = 160
-
-
-Source = Annotated[FolderSource | SyntheticSource, Field(discriminator="layout")]
-SOURCES: dict[str, type[Section]] = {"folder": FolderSource, "synthetic": SyntheticSource}
 
 
 class Data(Section):
@@ -190,7 +162,7 @@ class Recipe(Section):
     channels_last: bool = True
     data: Data
     network: NetworkConfig = NetworkConfig()
-    loss: dict[str, NotNegative] = {"ssim": 1.0, "gradient": 1.0, "l1": 0.1}
+    loss: dict[str, NotNegative] = Field(default={"ssim": 1.0, "gradient": 1.0, "l1": 0.1})
     augment: AugmentConfig = AugmentConfig()
     schedule: Schedule
     validation: Validation = Validation()
