@@ -29,11 +29,11 @@ Kind = Literal["nyu", "kitti"]
 Upsampling = Literal["half_pixel", "align_corners"]
 
 KITTI_FOCAL = 721.5377 / canonical_focal_px(375, 1242, 1.0)
-"""KITTI's rectified colour cameras of 2011-09-26, 1242×375; other days differ by 2 %."""
+"""KITTI's rectified colour cameras of 2011-09-26: 721.5377 px at 1242×375, from the data set's calibration files."""
 
 UNSTATED = "not stated in the file; the authors' repository (ialhashim/DenseDepth) is GPL-3.0"
 KINDS: dict[str, dict[str, Any]] = {
-    # Depth ranges: the author in issue #69. KITTI's size: the paper, section 4.1; the author also names 384×1248 (#12).
+    # Depth ranges: the author in issue #69. KITTI's size: the paper's, in training; the author names 384×1248 too (#12).
     "nyu": {
         "size": (480, 640),
         "min_depth_m": 0.1,
@@ -46,7 +46,7 @@ KINDS: dict[str, dict[str, Any]] = {
         "min_depth_m": 1.0,
         "max_depth_m": 80.0,
         "canonical_focal": KITTI_FOCAL,
-        "statement": "not stated in the file; the authors' kitti.h5 learned from about 26 K in-painted frames of KITTI",
+        "statement": "not stated in the file; the authors' kitti.h5 learned from KITTI with in-painted depth",
     },
 }
 """What a .h5 file does not say of itself, by the data set that it was trained on."""

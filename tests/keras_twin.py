@@ -1,11 +1,12 @@
 """The original architecture in Keras, rebuilt from what is known of it, with random weights.
 
-Run by `test_keras_weights.py` in a process of its own, since Keras warns on import and pytest turns warnings into
+Run by `train/test_keras_weights.py` in a process of its own, since Keras warns on import and pytest turns warnings into
 errors:
 
-    KERAS_BACKEND=torch python tests/train/keras_twin.py FOLDER NAME WIDTH ACTIVATIONS UPSAMPLING …
+    KERAS_BACKEND=torch python tests/keras_twin.py FOLDER NAME BLOCKS WIDTH ACTIVATIONS UPSAMPLING …
 
-writes NAME.h5 as `model.save` does, and NAME.npz with images and the network's answers.
+writes NAME.h5 as `model.save` does, and NAME.npz with images and the network's answers. BLOCKS are the dense blocks'
+layers, 6-12-32-32 for DenseNet-169.
 
 Up-sampling is written out with indices and shares, so that torch's is compared with something else.
 """
@@ -19,6 +20,7 @@ import keras
 import numpy as np
 import torch
 from keras import layers, ops
+from keras.src.applications import densenet  # of which keras.applications has three depths only
 
 SIZES = ((64, 96), (96, 128), (64, 224))  # two of about 4:3, one as long as KITTI's
 TINY = 1e-6  # a variance beside which 1e-5 and 1.001e-5 are not the same
@@ -54,8 +56,10 @@ class BilinearUpSampling2D(layers.Layer):
         return super().get_config() | {"size": self.size, "data_format": self.data_format}
 
 
-def build(width: int, activations: int, upsampling: str) -> keras.Model:
-    encoder = keras.applications.DenseNet169(include_top=False, weights=None, input_shape=(None, None, 3))
+def build(blocks: str, width: int, activations: int, upsampling: str) -> keras.Model:
+    encoder = densenet.DenseNet(
+        [int(count) for count in blocks.split("-")], include_top=False, weights=None, input_shape=(None, None, 3)
+    )
     x = layers.Conv2D(width, 1, padding="same", name="conv2")(encoder.output)
     for number, skip in enumerate(("pool3_pool", "pool2_pool", "pool1", "conv1_relu"), start=1):
         filters, name = width // 2**number, f"up{number}"
@@ -86,7 +90,7 @@ def randomise(model: keras.Model, image: np.ndarray) -> None:
             values = [dice.standard_normal(kernel.shape, np.float32) * scale]
             layer.set_weights(values + [dice.normal(0, 0.3, b.shape) for b in bias])
     head = model.get_layer("conv3")
-    answer = model(image[None])
+    answer = model(image[None] / np.float32(255))
     kernel, bias = head.get_weights()
     gain = 15 / float(ops.std(answer))
     head.set_weights([kernel * gain, bias * gain + 45 - gain * float(ops.mean(answer))])
@@ -94,17 +98,20 @@ def randomise(model: keras.Model, image: np.ndarray) -> None:
 
 def main(folder: Path, *orders: str) -> None:
     dice = np.random.default_rng(1)
-    # Rooms are not needed, but structure of more than one size is.
-    images = {size: dice.random((*size, 3), np.float32) ** 2 * np.linspace(0.2, 1, size[1])[:, None] for size in SIZES}
-    images = {size: image.astype(np.float32) for size, image in images.items()}
-    for name, width, activations, upsampling in zip(*[iter(orders)] * 4, strict=True):
-        model = build(int(width), int(activations), upsampling)
+    images = {}
+    for height, width in SIZES:
+        shade = np.linspace(60, 255, width)[:, None]  # structure of more than one size
+        images[height, width] = (dice.random((height, width, 3)) ** 2 * shade).astype(np.uint8)
+    for name, blocks, width, activations, upsampling in zip(*[iter(orders)] * 5, strict=True):
+        model = build(blocks, int(width), int(activations), upsampling)
         randomise(model, images[SIZES[1]])
         model.save(folder / f"{name}.h5")
         arrays = {}
         for size, image in images.items():
-            arrays[f"image{size}"] = image
-            arrays[f"answer{size}"] = ops.convert_to_numpy(model(image[None]))[0, :, :, 0]
+            arrays[f"image {size[0]}×{size[1]}"] = image
+            arrays[f"answer {size[0]}×{size[1]}"] = ops.convert_to_numpy(model(image[None] / np.float32(255)))[
+                0, :, :, 0
+            ]
         np.savez(folder / f"{name}.npz", **arrays)
 
 
