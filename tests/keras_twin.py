@@ -13,6 +13,7 @@ Up-sampling is written out with indices and shares, so that torch's is compared 
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 
@@ -117,4 +118,5 @@ def main(folder: Path, *orders: str) -> None:
 
 if __name__ == "__main__":
     torch.set_grad_enabled(False)
+    logging.getLogger("absl").setLevel(logging.ERROR)  # that .h5 is a legacy format is the point
     main(Path(sys.argv[1]), *sys.argv[2:])

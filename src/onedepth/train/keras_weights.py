@@ -33,7 +33,7 @@ KITTI_FOCAL = 721.5377 / canonical_focal_px(375, 1242, 1.0)
 
 UNSTATED = "not stated in the file; the authors' repository (ialhashim/DenseDepth) is GPL-3.0"
 KINDS: dict[str, dict[str, Any]] = {
-    # Depth ranges: the author in issue #69. KITTI's size: the paper's, in training; the author names 384×1248 too (#12).
+    # Depth ranges: the author in issue #69. KITTI's size: the paper's in training; in #12 the author names 384×1248.
     "nyu": {
         "size": (480, 640),
         "min_depth_m": 0.1,
