@@ -80,6 +80,17 @@ def test_graph_takes_the_working_size_of_canonical(exported):
         assert tuple(sides) == working_size(height, width, 64 * 96, exported[1].working_multiple)
 
 
+def test_a_network_for_long_pictures_keeps_their_aspect(tmp_path):
+    """KITTI's size is wider than the bound of smaller networks."""
+    values = VALUES | {"network": VALUES["network"] | {"size": [384, 1280]}}
+    long = DepthModule(recipe.parse(values)).eval()
+    torch.nn.init.normal_(long.network.head.weight, std=20.0)
+    card = export.export(long, tmp_path / "long.onnx")
+    assert working_size(375, 1242, 384 * 1280, card.working_multiple)[1] > 1024
+    picture = ("375×1242", render_scene(0, 0, 375, 1242).image)
+    assert export.compare(long, tmp_path / "long.onnx", [picture])[0].relative_error < 1e-4
+
+
 def test_card_tells_everything(exported):
     path, card, _, report = exported
     assert Predictor(path).card == card
