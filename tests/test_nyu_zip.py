@@ -14,7 +14,9 @@ import pytest
 
 from layouts import SCENES, message_of, nyu_members, png, write_nyu_zip
 from onedepth.data import zip_archive
-from onedepth.data.nyu_zip import NYU_INTRINSICS, NyuZipData, scene_of
+from onedepth.data.holdout import room_of
+from onedepth.data.nyu_camera import NYU_INTRINSICS
+from onedepth.data.nyu_zip import NyuZipData
 from onedepth.data.zip_archive import ZipArchive
 from onedepth.depth import Intrinsics
 
@@ -80,16 +82,17 @@ def test_whole_rooms_are_held_out(archive: Path):
     everything = NyuZipData(archive, val_scenes=0)
     assert set(train.ids) | set(val.ids) == set(everything.ids)
     assert not set(train.ids) & set(val.ids)
-    assert {scene_of(name) for name in val.ids} == {"bedroom_0001", "office_0004"}
-    assert not {scene_of(name) for name in train.ids} & {scene_of(name) for name in val.ids}
+    assert {room_of(Path(name).parent.name) for name in val.ids} == {"bedroom_0001", "office_0004"}
+    assert not {room_of(Path(name).parent.name) for name in train.ids} & {
+        room_of(Path(name).parent.name) for name in val.ids
+    }
     # The rows of training are those left over, in their order.
     assert list(train.ids) == [name for name in everything.ids if name not in set(val.ids)]
 
 
 def test_parts_of_one_recording_are_one_room():
-    assert scene_of("data/nyu2_train/basement_0001a_out/1.jpg") == "basement_0001"
-    assert scene_of("data/nyu2_train/basement_0001b_out/7.jpg") == "basement_0001"
-    assert scene_of("data/nyu2_train/cafe_0001_out/1.jpg") == "cafe_0001"
+    assert room_of("basement_0001a_out") == room_of("basement_0001b") == "basement_0001"
+    assert room_of("cafe_0001_out") == "cafe_0001"
 
 
 @pytest.mark.parametrize(("split", "scenes"), [("train", -1), ("train", 6), ("val", 0)])

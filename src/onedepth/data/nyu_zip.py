@@ -5,35 +5,29 @@
     data/nyu2_train/SCENE_out/N.jpg + N.png     640×480; depth as 8-bit PNG, 255 = 10 m (steps of 3.9 cm)
     data/nyu2_test/N_colors.png + N_depth.png   640×480; depth as 16-bit PNG in millimetres
 
-0 is "no truth". Of the file's training pairs some scenes can be held out for validation: `split="val"`. They are whole
-rooms (the parts a, b, c of one recording stay together), evenly spread over the sorted list of rooms, so that every
-kind of room is among them, and always the same ones. The test pairs are the 654 of the official test split.
+0 is "no truth". Of the training pairs whole rooms are held out for validation: `split="val"` (`onedepth.data.holdout`).
+The test pairs are the 654 of the official test split.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import re
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from onedepth.data.files import check_limit, inside
+from onedepth.data.holdout import rows_of
+from onedepth.data.nyu_camera import nyu_intrinsics
 from onedepth.data.pair import Pair, PairData
 from onedepth.data.pictures import HEAD_BYTES, MILLIMETRES, TEN_METRES_8_BIT, look, look_depth, one_line, read_rgb
 from onedepth.data.zip_archive import ZipArchive
-from onedepth.depth import Intrinsics
 from onedepth.errors import DataError
-
-NYU_INTRINSICS = Intrinsics(518.857901, 519.469611, 325.582449, 253.736166)
-"""The colour camera of NYU Depth v2 in pixels of its 640×480 pictures, from the toolbox of the data set."""
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
-VAL_SHARE = 1 / 16
-"""Share of the rooms that is held out unless told otherwise."""
 TRAIN_CSV, TEST_CSV = "data/nyu2_train.csv", "data/nyu2_test.csv"
 _LONGEST_NAME = 255
 
@@ -69,7 +63,7 @@ class NyuZipData(PairData):
         self._kind = MILLIMETRES if split == "test" else TEN_METRES_8_BIT
         images, depths, lines = self._list()
         if split != "test":
-            rows = self._scenes(images, val_scenes)
+            rows = rows_of(split, [Path(image.decode()).parent.name for image in images], val_scenes, self.path)
             images, depths, lines = ([one[row] for row in rows] for one in (images, depths, lines))
         # Arrays, not lists of objects: forked workers would copy objects by counting references to them.
         self._images = np.array(images[:limit], np.bytes_)
@@ -108,7 +102,7 @@ class NyuZipData(PairData):
         depth_m, valid = self._kind.read(
             self._content(self._depths, row), self._store.label(self._depths[row].decode()), height, width
         )
-        return Pair(self._id(row), image, depth_m, valid, _scaled(height, width))
+        return Pair(self._id(row), image, depth_m, valid, nyu_intrinsics(height, width))
 
     def _content(self, names: np.ndarray, row: int) -> bytes:
         return self._store.read(self._name(names, row))
@@ -144,18 +138,6 @@ class NyuZipData(PairData):
             raise DataError(f"{where}: holds no rows, expected one for each pair")
         return images, depths, [line for line, _ in rows]
 
-    def _scenes(self, images: list[bytes], val_scenes: int | None) -> list[int]:
-        """Rows of the split "train" or "val"."""
-        scenes = [scene_of(image.decode()) for image in images]
-        every = sorted(set(scenes))
-        if val_scenes is None:
-            val_scenes = min(len(every) - 1, max(1, round(len(every) * VAL_SHARE)))
-        if not 0 <= val_scenes < len(every) or (self.split == "val" and not val_scenes):
-            least = 1 if self.split == "val" else 0
-            raise DataError(f"{self.path}: val_scenes is {val_scenes}, expected {least} to {len(every) - 1}")
-        held_out = {every[int((number + 0.5) * len(every) / val_scenes)] for number in range(val_scenes)}
-        return [row for row, scene in enumerate(scenes) if (scene in held_out) == (self.split == "val")]
-
 
 class _Loose:
     """The unpacked files, with the same three questions as `ZipArchive` answers."""
@@ -185,18 +167,3 @@ class _Loose:
 
     def label(self, name: str) -> str:
         return str(self.root / name)
-
-
-def scene_of(image: str) -> str:
-    """The room that a training picture was taken in, as in "living_room_0038" for "…/living_room_0038a_out/37.jpg"."""
-    folder = Path(image).parent.name.removesuffix("_out")
-    return re.sub(r"(?<=\d)[a-z]$", "", folder)
-
-
-def _scaled(height: int, width: int) -> Intrinsics:
-    """The camera for a copy of the data that somebody resized."""
-    if (height, width) == (480, 640):
-        return NYU_INTRINSICS
-    sx, sy = width / 640, height / 480
-    k = NYU_INTRINSICS
-    return Intrinsics(k.fx * sx, k.fy * sy, (k.cx + 0.5) * sx - 0.5, (k.cy + 0.5) * sy - 0.5)
