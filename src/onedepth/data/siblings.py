@@ -18,7 +18,7 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 
 
 class SiblingsData(FilePairs):
-    """Pairs of the siblings layout, sorted by name. A picture without its depth is damaged, and a depth without its picture.
+    """Pairs of the siblings layout, sorted by name; a picture without its depth is damaged, and the other way round.
 
     Args:
         path: the folder with `rgb` and `depth` in it.
@@ -67,7 +67,7 @@ def _by_name(folder: Path, suffixes: set[str]) -> dict[str, Path]:
         name = path.relative_to(folder).with_suffix("").as_posix()
         if name in found:
             raise DataError(
-                f"{folder}: {found[name].name} and {path.name} have one name, expected one picture for each"
+                f"{folder}: {found[name].name} and {path.name} have one name, expected one of it"
             )
         found[name] = path
     return found
