@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from typing import Any
 
@@ -47,8 +48,8 @@ class DepthNetwork(nn.Module):
         self.encoder = encoder
         self.decoder = Decoder(channels, reductions, config.decoder.width, config.decoder.dropout)
         self.head = nn.Conv2d(self.decoder.out_channels, 1, 3, padding=1)
-        start = torch.tensor(RECIPROCAL_SCALE / INITIAL_DEPTH_M)
-        nn.init.constant_(self.head.bias, float(start.log() if config.head == "exponential" else start))  # pyright: ignore
+        start = RECIPROCAL_SCALE / INITIAL_DEPTH_M
+        nn.init.constant_(self.head.bias, math.log(start) if config.head == "exponential" else start)  # pyright: ignore
 
     def forward(self, image: Tensor) -> Tensor:
         """Reciprocal depth of images of any size.
