@@ -8,6 +8,7 @@ from PIL import Image
 
 from onedepth.canonical import NYU_FOCAL
 from onedepth.data.folder import FolderData
+from onedepth.data.pair import Damage
 from onedepth.depth import Intrinsics
 from onedepth.errors import DataError
 
@@ -145,8 +146,6 @@ A = "a,rgb/a.png,depth/a.png"
         (PLAIN, ["a,C:\\a.png,depth/a.png"], 2, "expected a path inside the folder"),
         (PLAIN, ["a,rgb\\..\\..\\a.png,depth/a.png"], 2, "expected a path inside the folder"),
         (PLAIN, ["a,,depth/a.png"], 2, "rgb is ''"),
-        (PLAIN, [A, "b,rgb/b.jpg,depth/x.png"], 3, "depth file 'depth/x.png' does not exist"),
-        (PLAIN, ["a,rgb,depth/a.png"], 2, "rgb file 'rgb' does not exist"),  # a folder is no file
         (INTRINSICS, [A + ",6,6,3,2", "b,rgb/b.jpg,depth/b.png,6,wide,3,2"], 3, "fy is 'wide'"),
         (INTRINSICS, [A + ",6,6,,2"], 2, "cx is '', expected a number"),
         (INTRINSICS, [A + ",nan,6,3,2"], 2, "fx is 'nan', expected a number above 0"),
@@ -178,8 +177,16 @@ def test_splits_that_are_not_there(folder):
 
 def test_files_of_another_split_may_be_elsewhere(folder):
     (folder / "rgb/c.png").unlink()
-    assert len(FolderData(folder, "train")) == 2
-    assert "index.csv:4: rgb file 'rgb/c.png' does not exist" in message_of(FolderData, folder, "val")
+    assert FolderData(folder, "train").check() == []
+    val = FolderData(folder, "val")
+    (damage,) = val.check()
+    assert damage == Damage("c", f"{folder / 'index.csv'}:4: rgb file 'rgb/c.png' does not exist in {folder}")
+    assert message_of(val.__getitem__, 0) == damage.message
+
+
+def test_a_folder_in_a_files_place_is_no_file(folder):
+    write_index(folder, PLAIN, ["a,rgb,depth/a.png"])
+    assert "index.csv:2: rgb file 'rgb' does not exist" in FolderData(folder).check()[0].message
 
 
 def test_a_limit_below_one(folder):

@@ -12,16 +12,13 @@ from torch.nn import functional as F
 
 from onedepth.data.synthetic import render_scene
 from onedepth.train.augment import Augment, Batch, View, warp
+from onedepth.train.draws import Draws
 from onedepth.train.loader import collate
 from onedepth.train.recipe import AugmentConfig, NetworkConfig
 
 STILL = AugmentConfig(mirror=0, channel_permutation=0)
 STRONG = AugmentConfig(mirror=0.5, channel_permutation=0, zoom=3, aspect=1.5, rotation_deg=30)
 WHOLE = torch.tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def network(height: int = 48, width: int = 64) -> NetworkConfig:
@@ -36,6 +33,10 @@ def batch_of(image: Tensor, depth_m: Tensor, **camera: float) -> Batch:
     return Batch(image[None].byte(), depth_m[None, None].float(), torch.tensor([list(k.values())]).float(), size)
 
 
+def repeated(one: Batch, times: int) -> Batch:
+    return Batch(*(torch.cat([value] * times) for value in (one.image, one.depth_m, one.intrinsics, one.size)))
+
+
 def where_is_what(height: int = 150, width: int = 200, **camera: float) -> Batch:
     """Red is the column, green the row; depth is 1 m plus a tenth of a millimetre for each pixel's number."""
     rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
@@ -43,12 +44,12 @@ def where_is_what(height: int = 150, width: int = 200, **camera: float) -> Batch
 
 
 def random_view(batch: Batch, config: AugmentConfig, seed: int, size: NetworkConfig | None = None) -> View:
-    return Augment(config, size or network())(batch, seeded(seed))
+    return Augment(config, size or network())(batch, Draws(seed, len(batch.image)))
 
 
 def matrix_of(batch: Batch, config: AugmentConfig, seed: int) -> Tensor:
     """The affine map that `random_view` draws first."""
-    return Augment(config, network())._geometry(batch, seeded(seed))
+    return Augment(config, network())._geometry(batch, Draws(seed, len(batch.image)))
 
 
 def pixel_centres(height: int, width: int) -> tuple[Tensor, Tensor]:
@@ -100,7 +101,7 @@ def test_metres_follow_the_views_own_camera(seed: int):
 
 
 def test_depth_is_never_interpolated():
-    generator = seeded(3)
+    generator = torch.Generator().manual_seed(3)
     depth_m = torch.where(torch.rand(60, 80, generator=generator) < 0.5, 1.0, 9.0)
     batch = batch_of(torch.zeros(3, 60, 80), depth_m)
     for seed in range(5):
@@ -189,7 +190,7 @@ def test_mirror_flips_image_depth_and_camera_together():
 
 def test_mirror_is_drawn_for_each_picture():
     one = where_is_what()
-    many = Batch(*(torch.cat([value] * 64) for value in vars(one).values()))
+    many = repeated(one, 64)
     view = random_view(many, AugmentConfig(mirror=0.5, channel_permutation=0), 0)
     mirrored = view.image[:, 0, 0, 0] > 0.5
     assert 16 < int(mirrored.sum()) < 48
@@ -210,7 +211,7 @@ def test_without_changes_the_view_is_the_resized_picture():
 
 def test_every_view_lies_inside_its_picture():
     one = where_is_what(60, 80)
-    many = Batch(*(torch.cat([value] * 64) for value in vars(one).values()))
+    many = repeated(one, 64)
     config = AugmentConfig(zoom=4, aspect=2, rotation_deg=45)
     for seed in range(4):
         assert random_view(many, config, seed).valid.all()  # outside there is no truth
@@ -278,7 +279,7 @@ def test_a_picture_looks_the_same_in_any_company(config: AugmentConfig):
         image, depth_m = torch.from_numpy(scene.image).permute(2, 0, 1), torch.from_numpy(scene.depth_m)[None]
         items.append((image, depth_m, torch.tensor([k.fx, k.fy, k.cx, k.cy])))
     together = collate(items)
-    matrix = Augment(config, network())._geometry(together, seeded(2))
+    matrix = Augment(config, network())._geometry(together, Draws(2, 2))
     both = warp(together, matrix, network())
     for index, item in enumerate(items):
         alone = warp(collate([item]), matrix[index : index + 1], network())
@@ -306,13 +307,35 @@ def test_the_same_seed_gives_the_same_view():
 def test_channel_permutation_only_permutes():
     shades = torch.tensor([10, 120, 250], dtype=torch.uint8).view(3, 1, 1).expand(3, 48, 64)
     one = batch_of(shades, torch.ones(48, 64))
-    many = Batch(*(torch.cat([value] * 100) for value in vars(one).values()))
+    many = repeated(one, 100)
     view = random_view(many, AugmentConfig(mirror=0, channel_permutation=1), 0)
     orders = {tuple(round(shade) for shade in row) for row in (view.image[:, :, 0, 0] * 255).tolist()}
     assert orders == set(itertools.permutations((10, 120, 250)))
     assert (view.image - view.image[:, :, :1, :1]).abs().max() < 1e-6
     unchanged = random_view(many, STILL, 0)
     torch.testing.assert_close(unchanged.image[:, :, 0, 0] * 255, torch.tensor([[10.0, 120.0, 250.0]]).expand(100, 3))
+
+
+@pytest.mark.parametrize(("setting", "share"), [("paper", 0.25 * 5 / 6), ("code", 0.5 * 5 / 7), (0.6, 0.6 * 5 / 6)])
+def test_the_share_of_pictures_whose_colours_change(setting, share: float):
+    shades = torch.tensor([10, 120, 250], dtype=torch.uint8).view(3, 1, 1).expand(3, 2, 2)
+    many = repeated(batch_of(shades, torch.ones(2, 2)), 20_000)
+    augment = Augment(AugmentConfig(mirror=0, channel_permutation=setting), network())
+    image = augment._colours(many.image / 255, Draws(0, 20_000))
+    changed = (image[:, :, 0, 0] != many.image[0, :, 0, 0] / 255).any(dim=1).float().mean().item()
+    assert changed == pytest.approx(share, abs=4 * math.sqrt(share * (1 - share) / 20_000))
+
+
+def test_a_picture_draws_the_same_however_its_batch_is_dealt_out():
+    everything = AugmentConfig(
+        mirror=0.5, channel_permutation=0.5, zoom=2, aspect=1.2, rotation_deg=10, colour=1, blur=0.5, noise=0.1, erase=1
+    )
+    whole = repeated(where_is_what(), 6)
+    view = Augment(everything, network())(whole, Draws(3, 6))
+    for places in ([0, 2, 4], [1, 3, 5], [4]):
+        share = Augment(everything, network())(repeated(where_is_what(), len(places)), Draws(3, 6, places))
+        for name in vars(view):
+            torch.testing.assert_close(getattr(share, name), getattr(view, name)[places])
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import torch
 from onedepth.data.pair import Pair
 from onedepth.depth import Intrinsics
 from onedepth.errors import DataError
-from onedepth.train.loader import Items, SeededOrder, open_source, train_loader
-from onedepth.train.recipe import FolderSource, SyntheticSource
+from onedepth.train.loader import Items, SeededOrder, train_loader
+from onedepth.train.sources import FolderSource, SyntheticSource, open_source
 
 
 def numbered(height: int, width: int) -> Pair:

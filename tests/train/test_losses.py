@@ -107,6 +107,21 @@ def test_silog_of_two_pixels_by_hand():
     assert silog(p, t, torch.ones_like(p, dtype=torch.bool)).item() == pytest.approx(expected, rel=1e-9)
 
 
+def test_berhu_of_three_pixels_by_hand():
+    # Errors 0.5, 1 and 10: c = 10 / 5 = 2, so the first two count as they are and the third as (100 + 4) / 4 = 26.
+    p = torch.tensor([2.5, 2.0, 13.0]).double().view(1, 1, 1, 3)
+    t = torch.tensor([2.0, 3.0, 3.0]).double().view(1, 1, 1, 3)
+    assert TERMS["berhu"](p, t, torch.ones_like(p, dtype=torch.bool)).item() == pytest.approx(27.5 / 3, rel=1e-12)
+
+
+def test_ssims_range_follows_the_recipe():
+    prediction, truth = hand_made()
+    tensors = as_tensors(prediction, truth)
+    kitti = total_loss({"ssim": 1.0}, *tensors, value_range=80.0)["loss"]
+    assert kitti == ssim(*tensors, value_range=80.0)
+    assert kitti.item() != pytest.approx(ssim(*tensors).item(), rel=1e-3)
+
+
 def test_log_gradient_of_a_step_by_hand():
     # 8×8, prediction twice the truth right of column 4: at each of four scales one step of ln 2 in every row.
     p = torch.ones(1, 1, 8, 8).double()

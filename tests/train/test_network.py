@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from functools import lru_cache
 
 import pytest
 import timm
 import torch
+import torchvision
 from safetensors.torch import save_file
 from timm.layers.conv2d_same import Conv2dSame
 from torch import nn
+from torch.nn import functional as F
 
 from onedepth.errors import MissingExtraError, RecipeError
+from onedepth.train.decoder import UpBlock
 from onedepth.train.encoders import (
     PYPI_WEIGHTS,
     DepthwiseConv2d,
@@ -24,7 +28,8 @@ from onedepth.train.network import DepthNetwork, depth_to_reciprocal, reciprocal
 from onedepth.train.recipe import DecoderConfig, EncoderConfig, NetworkConfig
 
 # Backbones of different make: TensorFlow's padding, depthwise, residual, no map at 1/2, concatenating.
-ENCODERS = ["tf_efficientnet_lite0", "mobilenetv2_035", "resnet10t", "convnext_atto", "densenet121"]
+TIMM = ["tf_efficientnet_lite0", "mobilenetv2_035", "resnet10t", "convnext_atto"]
+ENCODERS = [*TIMM, "densenet121"]
 SIZES = [(64, 96), (33, 47), (31, 17), (1, 1)]
 
 
@@ -106,6 +111,96 @@ def test_decoder_width_is_configurable(width: int):
     ]  # fmt: skip
 
 
+PAPER = {"encoder": EncoderConfig(name="densenet169", weights="random", normalisation="none")}
+PARAMETERS = {
+    # Encoder, F: parameters. The first two are the paper's network and its repository's default.
+    ("densenet169", 1664): 42_657_689,
+    ("densenet169", 832): 21_365_405,
+}
+
+
+@pytest.mark.parametrize(("encoder", "width"), PARAMETERS)
+def test_the_papers_networks_have_its_number_of_parameters(encoder: str, width: int):
+    with torch.device("meta"):
+        model = DepthNetwork(NetworkConfig(**PAPER, decoder=DecoderConfig(width=width)))
+    assert parameters(model) == PARAMETERS[encoder, width]
+
+
+# Channels at 1/2, 1/4, 1/8, 1/16, 1/32: stem, stem, half of what each of two dense blocks ends with, the last block.
+# 121 has blocks of 6, 12, 24, 16 layers and growth 32: (64 + 6·32)/2 = 128, (128 + 12·32)/2 = 256,
+# (256 + 24·32)/2 = 512, 512 + 16·32 = 1024; 169 has 6, 12, 32, 32, 201 6, 12, 48, 32, 161 6, 12, 36, 24 and growth 48.
+TAPS = {
+    "densenet121": [64, 64, 128, 256, 1024],
+    "densenet169": [64, 64, 128, 256, 1664],
+    "densenet201": [64, 64, 128, 256, 1920],
+    "densenet161": [96, 96, 192, 384, 2208],
+}
+
+
+@pytest.mark.parametrize("name", TAPS)
+def test_densenets_are_tapped_where_the_paper_does(name: str):
+    with torch.device("meta"):
+        maps = build_encoder(name, "random")(torch.rand(1, 3, 64, 96))
+    assert [one.shape[1] for one in maps] == TAPS[name]
+    assert [64 // one.shape[2] for one in maps] == [2, 4, 8, 16, 32]
+
+
+def test_densenets_maps_are_those_of_the_whole_network():
+    torch.manual_seed(0)
+    whole = torchvision.models.densenet121(weights=None).eval()
+    encoder = build_encoder("densenet121", "random").eval()
+    encoder.load_state_dict({key: v for key, v in whole.state_dict().items() if key.startswith("features.")})
+    image = torch.rand(1, 3, 64, 64)
+    features = whole.features
+    with torch.no_grad():
+        relu0 = features.relu0(features.norm0(features.conv0(image)))
+        maps = encoder(image)
+        torch.testing.assert_close(maps[0], relu0)
+        torch.testing.assert_close(maps[1], features.pool0(relu0))
+        torch.testing.assert_close(maps[4], torch.relu(features(image)))
+        assert torch.equal(whole.classifier(maps[4].mean(dim=(2, 3))), whole(image))
+
+
+def test_without_normalisation_the_encoder_gets_the_picture():
+    model = DepthNetwork(NetworkConfig(**PAPER, decoder=DecoderConfig(width=16))).eval()
+    assert model.mean.shape == model.std.shape == (1, 3, 1, 1)
+    assert not model.mean.any() and (model.std == 1).all()
+
+
+@pytest.mark.parametrize("reduction", [2, 4, 8])
+def test_a_shorter_decoder_answers_at_a_coarser_size(reduction: int):
+    recipe = config(width=32)
+    model = DepthNetwork(recipe.model_copy(update={"decoder": DecoderConfig(width=32, reduction=reduction)})).eval()
+    # Blocks of the whole decoder up to there: mobilenetv2_035 answers 32/8 = 4 channels at 1/4.
+    assert len(model.decoder.blocks) == {2: 4, 4: 3, 8: 2}[reduction]
+    assert model.decoder.out_channels == {2: 2, 4: 4, 8: 8}[reduction]
+    with torch.no_grad():
+        assert model(torch.rand(1, 3, 64, 96)).shape[-2:] == (64 // reduction, 96 // reduction)
+        assert model(torch.rand(1, 3, 33, 47)).shape[-2:] == (-(-33 // reduction), -(-47 // reduction))
+
+
+def block(**fields) -> UpBlock:
+    torch.manual_seed(0)
+    return UpBlock(3, 2, 4, **({"activations": 2, "upsampling": "half_pixel"} | fields))
+
+
+def test_a_block_by_the_plain_functions():
+    deep, skip = torch.randn(1, 3, 4, 5), torch.randn(1, 2, 8, 10)
+    for upsampling, aligned in (("half_pixel", False), ("align_corners", True)):
+        for activations in (1, 2):
+            ours = block(activations=activations, upsampling=upsampling)
+            up = F.interpolate(deep, size=(8, 10), mode="bilinear", align_corners=aligned)
+            hidden = ours.first(torch.cat([up, skip], 1))
+            hidden = torch.where(hidden > 0, hidden, 0.2 * hidden) if activations == 2 else hidden
+            out = ours.second(hidden)
+            torch.testing.assert_close(ours(deep, skip), torch.where(out > 0, out, 0.2 * out))
+
+
+def test_a_size_that_the_decoder_does_not_halve_to_is_refused():
+    with pytest.raises(ValueError, match=r"not a multiple of decoder\.reduction 8"):
+        NetworkConfig(decoder=DecoderConfig(reduction=8), size=(60, 80))
+
+
 def test_a_block_without_a_skip_where_the_encoder_has_no_map():
     blocks = network("convnext_atto").decoder.blocks  # its finest map is at 1/4
     assert [block.first.in_channels for block in blocks] == [32 + 160, 16 + 80, 8 + 40, 4]
@@ -155,7 +250,7 @@ def test_depth_is_ten_over_reciprocal_clipped_to_the_range():
 def test_invalid_truth_is_never_infinite():
     depth_m = torch.tensor([0.0, 2.0, float("nan"), 5.0])
     valid = torch.tensor([False, True, False, True])
-    assert depth_to_reciprocal(depth_m, valid).tolist() == [0.0, 5.0, 0.0, 2.0]
+    assert depth_to_reciprocal(depth_m, valid, 10.0).tolist() == [0.0, 5.0, 0.0, 2.0]
 
 
 # Convolutions
@@ -204,7 +299,7 @@ def test_bfloat16_autocast_answers_nearly_the_same(encoder: str):
     torch.testing.assert_close(rough.float(), exact, rtol=0.05, atol=0.05)
 
 
-@pytest.mark.parametrize("encoder", ENCODERS)
+@pytest.mark.parametrize("encoder", TIMM)
 def test_adapted_convolutions_change_nothing(encoder: str):
     ours = network(encoder).encoder
     theirs = timm.create_model(encoder, features_only=True).eval()
@@ -284,7 +379,7 @@ def test_imagenet_weights_that_nobody_has_are_an_error(monkeypatch: pytest.Monke
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
 def test_a_file_of_the_whole_backbones_weights_fits(tmp_path, encoder: str, suffix: str):
     torch.manual_seed(1)
-    whole = timm.create_model(encoder).state_dict()
+    whole = (timm.create_model(encoder) if encoder in TIMM else torchvision.models.get_model(encoder)).state_dict()
     file = tmp_path / f"weights{suffix}"
     if suffix == ".pth":
         torch.save(whole, file)
@@ -362,3 +457,25 @@ def test_imagenet_weights_of_the_default_encoder_are_the_files():
         "blocks.1.0.bn2.bias": "_blocks.1._bn1.bias",
     }.items():
         assert torch.equal(ours[name], file[original]), name
+
+
+def test_torchvisions_own_spelling_of_densenets_weights_fits(tmp_path):
+    torch.manual_seed(1)
+    whole = torchvision.models.densenet121(weights=None).state_dict()
+    # Its files say denselayer1.norm.1.weight, its modules denselayer1.norm1.weight.
+    old = {re.sub(r"(denselayer\d+)\.(norm|conv)(\d)", r"\1.\2.\3", key): value for key, value in whole.items()}
+    assert sum(".norm.1." in key for key in old) == 58 * 5
+    torch.save(old, tmp_path / "densenet121.pth")
+    for key, value in build_encoder("densenet121", str(tmp_path / "densenet121.pth")).state_dict().items():
+        assert torch.equal(value, whole[key]), key
+
+
+def test_densenets_imagenet_weights_that_cannot_be_had_are_an_error(monkeypatch: pytest.MonkeyPatch):
+    def refused(*args, **kwargs):
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", refused)
+    monkeypatch.setattr(torchvision.models._api, "load_state_dict_from_url", refused)
+    with pytest.raises(MissingExtraError, match="the ImageNet weights of densenet169 cannot be had here") as error:
+        build_encoder("densenet169", "imagenet")
+    assert "give a file of weights" in one_line(error)

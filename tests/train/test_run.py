@@ -17,9 +17,9 @@ from onedepth.protocols import PROTOCOLS
 from onedepth.train import module as module_file
 from onedepth.train import recipe as recipes
 from onedepth.train import run
-from onedepth.train.loader import open_source
 from onedepth.train.module import DepthModule, rate_at
 from onedepth.train.recipe import Recipe, Schedule
+from onedepth.train.sources import open_source
 
 EPOCHS, STEPS = 4, 4  # of `tiny()`; steps in each epoch
 

@@ -5,13 +5,13 @@ A new layout is one module and one line in `LAYOUTS`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from onedepth.data.folder import FolderData
-from onedepth.data.pair import Pair
+from onedepth.data.pair import PairData
 from onedepth.data.synthetic import SyntheticData
 
-LAYOUTS: dict[str, Callable[..., Sequence[Pair]]] = {
+LAYOUTS: dict[str, Callable[..., PairData]] = {
     "folder": FolderData,
     "synthetic": SyntheticData,
 }

@@ -11,20 +11,18 @@ length.
 
 from __future__ import annotations
 
-import copy
 import csv
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
-from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from onedepth.canonical import NYU_FOCAL, canonical_focal_px
-from onedepth.data.pair import Pair
+from onedepth.data.pair import Pair, PairData
 from onedepth.depth import Intrinsics
 from onedepth.errors import DataError
 
@@ -45,11 +43,10 @@ class _Row:
     place: str  # "…/index.csv:7", for messages
 
 
-class FolderData(Sequence[Pair]):
+class FolderData(PairData):
     """Pairs of the folder layout, read from disk one at a time.
 
     EXIF orientation is *not* applied: picture and depth belong together pixel by pixel as they are stored.
-    A slice is the same data with fewer rows and reads nothing.
 
     Args:
         path: the folder.
@@ -60,8 +57,8 @@ class FolderData(Sequence[Pair]):
 
     Raises:
         DataError: no folder or index, a missing column, an unknown split, a duplicate id, intrinsics that are
-            not numbers, a path that leaves the folder, a file that does not exist. All rows are checked;
-            files are looked for only of the rows taken, since another split may lie on another machine.
+            not numbers, a path that leaves the folder. All rows are checked, whatever the split. Files are
+            looked for by `check`, and only of the rows taken: another split may lie on another machine.
     """
 
     def __init__(
@@ -86,60 +83,46 @@ class FolderData(Sequence[Pair]):
             if not rows:
                 names = ", ".join(repr(name) for name in there)
                 raise DataError(f"{self.path / INDEX_NAME}: no split {split!r}, there are {names}")
-        self._rows = tuple(rows[:limit])
-        for row in self._rows:
-            for column, name in (("rgb", row.rgb), ("depth", row.depth)):
-                if not (self.path / name).is_file():
-                    raise DataError(f"{row.place}: {column} file {name!r} does not exist in {self.path}")
+        self._table = tuple(rows[:limit])
+        super().__init__(len(self._table))
 
-    @property
-    def ids(self) -> tuple[str, ...]:
-        """The pairs' ids in order, without reading a picture."""
-        return tuple(row.id for row in self._rows)
+    def _id(self, row: int) -> str:
+        return self._table[row].id
 
-    def check_headers(self) -> None:
-        """Look at the header of every file, which takes a second for a thousand pairs; no pixel is decoded.
-
-        Raises:
-            DataError: a file that is no picture, or a depth of another kind or size than the layout's.
-        """
-        for row in self._rows:
+    def _damage(self, row: int) -> str | None:
+        entry = self._table[row]
+        try:
+            self._find(entry)
             try:
-                with Image.open(self.path / row.rgb) as picture:
+                with Image.open(self.path / entry.rgb) as picture:
                     width, height = picture.size
             except Exception as error:  # on damaged bytes Pillow's readers raise nearly anything
-                raise DataError(f"{self.path / row.rgb}: cannot be read as an image ({_one_line(error)})") from error
-            _open_depth(self.path / row.depth, height, width).close()
+                raise DataError(f"{self.path / entry.rgb}: cannot be read as an image ({_one_line(error)})") from error
+            _open_depth(self.path / entry.depth, height, width).close()
+        except DataError as error:
+            return str(error)
+        return None
 
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    @overload
-    def __getitem__(self, index: int) -> Pair: ...
-    @overload
-    def __getitem__(self, index: slice) -> FolderData: ...
-    def __getitem__(self, index: int | slice) -> Pair | FolderData:
-        """Read one pair, or take a slice without reading.
-
-        Raises:
-            DataError: a file that cannot be read, or whose kind or size is not the layout's.
-        """
-        if isinstance(index, slice):
-            part = copy.copy(self)
-            part._rows = self._rows[index]
-            return part
-        row = self._rows[index]
-        image = _read_rgb(self.path / row.rgb)
+    def _read(self, row: int) -> Pair:
+        entry = self._table[row]
+        self._find(entry)
+        image = _read_rgb(self.path / entry.rgb)
         height, width = image.shape[:2]
-        millimetres = _read_depth_mm(self.path / row.depth, height, width)
+        millimetres = _read_depth_mm(self.path / entry.depth, height, width)
         focal_px = canonical_focal_px(height, width, self.canonical_focal)
         return Pair(
-            id=row.id,
+            id=entry.id,
             image=image,
             depth_m=millimetres.astype(np.float32) / np.float32(1000),
             valid=millimetres > 0,
-            intrinsics=row.intrinsics or Intrinsics.centred(focal_px, height, width),
+            intrinsics=entry.intrinsics or Intrinsics.centred(focal_px, height, width),
         )
+
+    def _find(self, entry: _Row) -> None:
+        """Refuse a row whose files are not there: the line of the index says more than the system's error."""
+        for column, name in (("rgb", entry.rgb), ("depth", entry.depth)):
+            if not (self.path / name).is_file():
+                raise DataError(f"{entry.place}: {column} file {name!r} does not exist in {self.path}")
 
 
 def _read_index(index: Path, *, split_needed: bool) -> list[_Row]:

@@ -6,15 +6,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, overload
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onedepth.canonical import NYU_FOCAL
-from onedepth.data.pair import Pair
+from onedepth.data.pair import Pair, PairData
 from onedepth.data.rooms import Camera, Room, build_room, cast, shade
 from onedepth.data.rooms.dice import Dice
 from onedepth.depth import Intrinsics
@@ -123,7 +122,7 @@ def _soften(picture: NDArray[np.floating]) -> NDArray[np.floating]:
     return picture
 
 
-class SyntheticData(Sequence[Pair]):
+class SyntheticData(PairData):
     """A data set of synthetic rooms, rendered when asked for; any order, any number of times, the same pairs.
 
     Splits of one seed never share a scene: train has scenes 0, 3, 6 …, val 1, 4, 7 …, test 2, 5, 8 ….
@@ -143,24 +142,25 @@ class SyntheticData(Sequence[Pair]):
             raise DataError(f"split {split!r} is unknown: synthetic data has {', '.join(SPLITS)}")
         _check_range("count", count, 1, SEED_LIMIT // len(SPLITS))
         _check_camera(seed, height, width, focal)
-        self._count, self.seed, self.height, self.width = count, seed, height, width
+        super().__init__(int(count))
+        self.seed, self.height, self.width = seed, height, width
         self.split: Split = split
         self.focal = focal
 
-    def __len__(self) -> int:
-        return self._count
+    def _scene(self, row: int) -> int:
+        return row * len(SPLITS) + SPLITS.index(self.split)
 
-    @overload
-    def __getitem__(self, index: int) -> Pair: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Pair]: ...
-    def __getitem__(self, index: int | slice) -> Pair | list[Pair]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(self._count))]
-        scene = range(self._count)[index] * len(SPLITS) + SPLITS.index(self.split)
-        rendered = render_scene(self.seed, scene, self.height, self.width, self.focal)
+    def _id(self, row: int) -> str:
+        return f"synthetic-{self.seed}-{self._scene(row):05d}"
+
+    def _damage(self, row: int) -> str | None:
+        del row
+        return None  # there is no file that could be damaged
+
+    def _read(self, row: int) -> Pair:
+        rendered = render_scene(self.seed, self._scene(row), self.height, self.width, self.focal)
         return Pair(
-            id=f"synthetic-{self.seed}-{scene:05d}",
+            id=self._id(row),
             image=rendered.image,
             depth_m=rendered.depth_m,
             valid=np.ones(rendered.depth_m.shape, np.bool_),

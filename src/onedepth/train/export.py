@@ -33,10 +33,10 @@ from onedepth.outputs import replacing
 from onedepth.predictor import Predictor
 from onedepth.protocols import PROTOCOLS
 from onedepth.runtimes.onnxruntime import OnnxRuntime
-from onedepth.train.loader import open_source
 from onedepth.train.module import DepthModule
-from onedepth.train.network import RECIPROCAL_SCALE, DepthNetwork
+from onedepth.train.network import DepthNetwork
 from onedepth.train.recipe import Source
+from onedepth.train.sources import open_source
 
 OPSET = 18  # the first with an antialiased Resize
 TOLERANCE = 1e-3
@@ -294,9 +294,9 @@ def _whole_graph(network: onnx.ModelProto, card: ModelCard) -> onnx.ModelProto:
     after = onnx.parser.parse_model(
         AFTER.format(
             opset=OPSET,
-            scale=repr(RECIPROCAL_SCALE),
-            lowest=repr(RECIPROCAL_SCALE / card.max_depth_m),
-            highest=repr(RECIPROCAL_SCALE / card.min_depth_m),
+            scale=repr(card.max_depth_m),
+            lowest=repr(1.0),
+            highest=repr(card.max_depth_m / card.min_depth_m),
         )
     )
     network.ir_version = before.ir_version

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,25 +11,11 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from onedepth.data.folder import FolderData
 from onedepth.data.pair import Pair
-from onedepth.data.synthetic import SyntheticData
 from onedepth.train.augment import Batch
-from onedepth.train.recipe import FolderSource, Source
 
 Item = tuple[Tensor, Tensor, Tensor]
 """uint8 image `[3, H, W]`, float32 depth_m `[1, H, W]` with 0 = invalid, float32 intrinsics `[4]`."""
-
-
-def open_source(source: Source) -> Sequence[Pair]:
-    """The data set that a recipe names.
-
-    Raises:
-        DataError: it is not there, or not as its layout says.
-    """
-    if isinstance(source, FolderSource):
-        return FolderData(Path(source.path).expanduser(), split=source.split, limit=source.limit)
-    return SyntheticData(source.count, seed=source.seed, height=source.height, width=source.width, split=source.split)
 
 
 class Items(Dataset[Item]):

@@ -1,6 +1,6 @@
 """Loss terms on reciprocal depth, each masked by validity.
 
-Every term takes prediction and truth y = 10 / depth_m `[N, 1, h, w]` and bool `valid` of the same shape, and
+Every term takes prediction and truth y = max_depth_m / depth_m `[N, 1, h, w]` and bool `valid` of the same shape, and
 returns one number: the mean over the images of the batch. A term is 0 where prediction and truth agree, and
 no invalid pixel has any influence on value or gradient, not even one that is NaN.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -16,7 +17,8 @@ from torch.nn import functional as F
 
 Term = Callable[[Tensor, Tensor, Tensor], Tensor]
 
-SSIM_RANGE = 100.0  # L: y lies in 1…100 for 10…0.1 m
+SSIM_RANGE = 100.0
+"""L of the paper's SSIM, the range of y: 1…100 for 10…0.1 m."""
 SSIM_WINDOW = 11
 SSIM_SIGMA = 1.5
 
@@ -41,10 +43,10 @@ def gradient(prediction: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
     return (total / valid.sum(dim=(1, 2, 3)).clamp(min=1)).mean()
 
 
-def ssim(prediction: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
+def ssim(prediction: Tensor, truth: Tensor, valid: Tensor, value_range: float = SSIM_RANGE) -> Tensor:
     """(1 − SSIM) / 2, clipped to [0, 1] (arXiv 1812.11941, equation 4; SSIM: Wang et al. 2004).
 
-    Gaussian window of 11 pixels, σ 1.5, L = 100, no padding; windows that hold an invalid pixel are left out.
+    Gaussian window of 11 pixels, σ 1.5, L = `value_range`, no padding; windows that hold an invalid pixel are left out.
     """
     offsets = torch.arange(SSIM_WINDOW, dtype=prediction.dtype, device=prediction.device) - SSIM_WINDOW // 2
     window = torch.exp(-(offsets**2) / (2 * SSIM_SIGMA**2))
@@ -58,13 +60,24 @@ def ssim(prediction: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
     p, t = torch.where(valid, prediction, 0.0), torch.where(valid, truth, 0.0)
     whole = -F.max_pool2d(-valid.to(p.dtype), SSIM_WINDOW, stride=1) > 0.5
     mean_p, mean_t = blur(p), blur(t)
-    c1, c2 = (0.01 * SSIM_RANGE) ** 2, (0.03 * SSIM_RANGE) ** 2
+    c1, c2 = (0.01 * value_range) ** 2, (0.03 * value_range) ** 2
     luminance = (2 * mean_p * mean_t + c1) / (mean_p**2 + mean_t**2 + c1)
     covariance = blur(p * t) - mean_p * mean_t
     variances = blur(p * p) - mean_p**2 + blur(t * t) - mean_t**2
     similarity = luminance * (2 * covariance + c2) / (variances + c2)
     per_image = torch.where(whole.any(dim=3).any(dim=2).any(dim=1), _mean(similarity, whole), 1.0)
     return ((1 - per_image) / 2).clamp(0, 1).mean()
+
+
+def berhu(prediction: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
+    """Mean of |e| where |e| ≤ c, else (e² + c²) / 2c, with c a fifth of the image's largest |e|.
+
+    Source: Laina et al. 2016, arXiv 1606.00373, equation 1; there c is taken over the batch, here over each image, so
+    that an image's loss does not depend on its neighbours.
+    """
+    error = torch.where(valid, prediction - truth, 0.0).abs()
+    c = (error.amax(dim=(1, 2, 3), keepdim=True) / 5).clamp(min=1e-12)
+    return _mean(torch.where(error <= c, error, (error**2 + c**2) / (2 * c)), valid).mean()
 
 
 def log_l1(prediction: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
@@ -97,17 +110,33 @@ TERMS: dict[str, Term] = {
     "l1": l1,
     "gradient": gradient,
     "ssim": ssim,
+    "berhu": berhu,
     "log_l1": log_l1,
     "silog": silog,
     "log_gradient": log_gradient,
 }
 
 
-def total_loss(weights: Mapping[str, float], prediction: Tensor, truth: Tensor, valid: Tensor) -> dict[str, Tensor]:
-    """Weighted sum of terms under "loss", and each term by its name. Computed in float32 at least."""
+def total_loss(
+    weights: Mapping[str, float],
+    prediction: Tensor,
+    truth: Tensor,
+    valid: Tensor,
+    value_range: float = SSIM_RANGE,
+) -> dict[str, Tensor]:
+    """Weighted sum of terms under "loss", and each term by its name. Computed in float32 at least.
+
+    Args:
+        weights: by the names of `TERMS`.
+        prediction: `[N, 1, h, w]`, reciprocal depth.
+        truth: of the same shape.
+        valid: bool, of the same shape.
+        value_range: the largest reciprocal depth of the recipe's range, SSIM's L.
+    """
     dtype = torch.promote_types(prediction.dtype, torch.float32)
     prediction, truth = prediction.to(dtype), truth.to(dtype)
-    parts = {name: TERMS[name](prediction, truth, valid) for name, weight in weights.items() if weight}
+    terms = TERMS | {"ssim": partial(ssim, value_range=value_range)}
+    parts = {name: terms[name](prediction, truth, valid) for name, weight in weights.items() if weight}
     return {"loss": torch.stack([weights[name] * part for name, part in parts.items()]).sum(), **parts}
 
 

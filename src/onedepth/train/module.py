@@ -21,10 +21,12 @@ from onedepth.errors import TrainingError
 from onedepth.evaluate import Report, evaluate
 from onedepth.protocols import PROTOCOLS
 from onedepth.train.augment import Augment, Batch
-from onedepth.train.loader import Items, open_source, rank_and_processes, train_loader
+from onedepth.train.draws import Draws
+from onedepth.train.loader import Items, rank_and_processes, train_loader
 from onedepth.train.losses import total_loss
 from onedepth.train.network import DepthNetwork, depth_to_reciprocal
 from onedepth.train.recipe import Recipe, Schedule
+from onedepth.train.sources import open_source
 
 
 class DepthModule(pl.LightningModule):
@@ -65,13 +67,13 @@ class DepthModule(pl.LightningModule):
         # Seeded by the step, not by a running state: a resumed run draws what the undisturbed one would have.
         rank, _ = rank_and_processes()
         seed = self.recipe.seed * 1_000_003 + self.global_step + (rank << 40)
-        generator = torch.Generator().manual_seed(seed)
+        draws = Draws(seed, len(batch.image))
         torch.manual_seed(seed)  # dropout's
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
-            view = self.augment(batch, generator)
+            view = self.augment(batch, draws)
         image = view.image.contiguous(memory_format=torch.channels_last) if self.recipe.channels_last else view.image
         prediction = self.network(image)
-        truth = depth_to_reciprocal(view.depth_m, view.valid)
+        truth = depth_to_reciprocal(view.depth_m, view.valid, self.recipe.network.max_depth_m)
         with torch.autocast(self.device.type, enabled=False):
             losses = total_loss(self.recipe.loss, prediction, truth, view.valid)
         if not bool(torch.isfinite(losses["loss"])):

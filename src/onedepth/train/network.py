@@ -15,14 +15,11 @@ from onedepth.train.decoder import Decoder
 from onedepth.train.encoders import build_encoder, input_statistics
 from onedepth.train.recipe import NetworkConfig
 
-RECIPROCAL_SCALE = 10.0
-"""Reciprocal depth is 10 / depth_m: 1…100 for 10…0.1 m, the paper's scaling (there 1000 / depth in cm)."""
-
-INITIAL_DEPTH_M = 2.7  # an untrained network answers a middling room, not the far end of the range
+INITIAL_SHARE = 0.27  # of the depth range: an untrained network answers a middling room, not the far wall
 
 
 class DepthNetwork(nn.Module):
-    """RGB in [0, 1] → reciprocal depth at half the resolution.
+    """RGB in [0, 1] → reciprocal depth, max_depth_m / depth_m, at half the resolution (or the decoder's reduction).
 
     Source: Alhashim & Wonka, arXiv 1812.11941, section 3.
     """
@@ -41,14 +38,16 @@ class DepthNetwork(nn.Module):
                 f"network.encoder.name: {config.encoder.name} has maps at 1/{reductions}; "
                 "each must halve the one before"
             )
-        mean, std = input_statistics(config.encoder.name)
-        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
+        mean, std = (
+            input_statistics(config.encoder.name) if config.encoder.normalisation == "imagenet" else ((0.0,), (1.0,))
+        )
+        self.register_buffer("mean", torch.tensor(mean).expand(3).reshape(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(std).expand(3).reshape(1, 3, 1, 1))
         self.stride: int = reductions[-1]
         self.encoder = encoder
-        self.decoder = Decoder(channels, reductions, config.decoder.width, config.decoder.dropout)
+        self.decoder = Decoder(channels, reductions, config.decoder)
         self.head = nn.Conv2d(self.decoder.out_channels, 1, 3, padding=1)
-        start = RECIPROCAL_SCALE / INITIAL_DEPTH_M
+        start = 1 / INITIAL_SHARE
         nn.init.constant_(self.head.bias, math.log(start) if config.head == "exponential" else start)  # pyright: ignore
 
     def forward(self, image: Tensor) -> Tensor:
@@ -58,13 +57,15 @@ class DepthNetwork(nn.Module):
             image: float `[N, 3, H, W]`, RGB in [0, 1].
 
         Returns:
-            float `[N, 1, ceil(H/2), ceil(W/2)]`, 10 / depth_m for the canonical focal; not clipped.
+            float `[N, 1, ceil(H/r), ceil(W/r)]`, r being the decoder's reduction (2): max_depth_m / depth_m for the
+            canonical focal; not clipped.
         """
         height, width = image.shape[-2:]
         down, right = -height % self.stride, -width % self.stride
         if down or right:
             image = F.pad(image, (0, right, 0, down), mode="replicate")
-        return self.aligned(image)[..., : (height + 1) // 2, : (width + 1) // 2]
+        reduction = self.config.decoder.reduction
+        return self.aligned(image)[..., : -(-height // reduction), : -(-width // reduction)]
 
     def aligned(self, image: Tensor) -> Tensor:
         """`forward` for heights and widths that are multiples of the encoder's stride."""
@@ -79,10 +80,10 @@ class DepthNetwork(nn.Module):
 
 
 def reciprocal_to_depth(reciprocal: Tensor, min_depth_m: float, max_depth_m: float) -> Tensor:
-    """10 / y, with y clipped first so that the result lies in [min_depth_m, max_depth_m]."""
-    return RECIPROCAL_SCALE / reciprocal.clamp(RECIPROCAL_SCALE / max_depth_m, RECIPROCAL_SCALE / min_depth_m)
+    """max_depth_m / y, with y clipped first so that the result lies in [min_depth_m, max_depth_m]."""
+    return max_depth_m / reciprocal.clamp(1.0, max_depth_m / min_depth_m)
 
 
-def depth_to_reciprocal(depth_m: Tensor, valid: Tensor) -> Tensor:
-    """10 / depth_m where valid; 0 elsewhere."""
-    return torch.where(valid, RECIPROCAL_SCALE / depth_m.clamp(min=1e-6), 0.0)
+def depth_to_reciprocal(depth_m: Tensor, valid: Tensor, max_depth_m: float) -> Tensor:
+    """max_depth_m / depth_m where valid; 0 elsewhere."""
+    return torch.where(valid, max_depth_m / depth_m.clamp(min=1e-6), 0.0)

@@ -14,46 +14,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from onedepth.canonical import NYU_FOCAL
 from onedepth.errors import RecipeError
+from onedepth.train.section import Section
+from onedepth.train.sources import SOURCES, Source
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 Side = Annotated[int, Field(ge=32, le=2048, multiple_of=2)]  # even: the network answers at half the size
-
-
-class Section(BaseModel):
-    """Part of a recipe: immutable, and strict about its keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class FolderSource(Section):
-    """RGB-D pairs in a folder with an `index.csv` (see `onedepth.data.folder`)."""
-
-    layout: Literal["folder"]
-    path: str
-    split: str | None = None
-    limit: Count | None = None
-
-
-class SyntheticSource(Section):
-    """Rooms rendered from a seed (see `onedepth.data.synthetic`)."""
-
-    layout: Literal["synthetic"]
-    count: Count
-    seed: Annotated[int, Field(ge=0)] = 0
-    split: Literal["train", "val"] = "train"
-    height: Count = 120
-    width: Count = 160
-
-
-Source = Annotated[FolderSource | SyntheticSource, Field(discriminator="layout")]
-SOURCES: dict[str, type[Section]] = {"folder": FolderSource, "synthetic": SyntheticSource}
 
 
 class Data(Section):
@@ -71,10 +43,15 @@ class Data(Section):
 
 
 class EncoderConfig(Section):
-    """A timm backbone by name; `weights` is "imagenet", "random" or a file of weights."""
+    """A backbone by name: densenet121, -161, -169, -201 with the paper's taps, or any of timm's.
+
+    `weights` is "imagenet", "random" or a file of weights.
+    """
 
     name: str = "tf_efficientnet_lite2"
     weights: str = "imagenet"
+    normalisation: Literal["imagenet", "none"] = "imagenet"
+    """What is done to RGB in [0, 1] first: mean and deviation as ImageNet weights expect, or nothing (the paper)."""
 
 
 class DecoderConfig(Section):
@@ -82,6 +59,12 @@ class DecoderConfig(Section):
 
     width: Annotated[int, Field(ge=16)] = 256
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    reduction: Literal[2, 4, 8] = 2
+    """The answer's resolution: 1/2 of the image's (the paper); for 1/4 or 1/8 the last blocks are left out."""
+    activations: Literal[1, 2] = 2
+    """LeakyReLUs in a block: after both convolutions, or (1, the authors' released weights) after the second only."""
+    upsampling: Literal["half_pixel", "align_corners"] = "half_pixel"
+    """Where the samples of bilinear up-sampling lie; "align_corners" is the authors' released weights'."""
 
 
 class NetworkConfig(Section):
@@ -102,14 +85,32 @@ class NetworkConfig(Section):
     def _ordered(self) -> NetworkConfig:
         if self.min_depth_m >= self.max_depth_m:
             raise ValueError(f"min_depth_m {self.min_depth_m} is not below max_depth_m {self.max_depth_m}")
+        if any(side % self.decoder.reduction for side in self.size):
+            raise ValueError(f"size {list(self.size)} is not a multiple of decoder.reduction {self.decoder.reduction}")
         return self
+
+    @property
+    def reciprocal_scale(self) -> float:
+        """What reciprocal depth is the reciprocal of: y = max_depth_m / depth_m, 1 at the far end of the range.
+
+        For 0.1–10 m it is 10 and y lies in 1…100, the paper's scaling (1000 / depth in cm); for KITTI's 1–80 m,
+        80 and 1…80 (the author in issue #69 of ialhashim/DenseDepth).
+        """
+        return self.max_depth_m
+
+    @property
+    def reciprocal_range(self) -> float:
+        """The largest reciprocal depth, max_depth_m / min_depth_m."""
+        return self.max_depth_m / self.min_depth_m
 
 
 class AugmentConfig(Section):
     """Random changes to a training pair; geometry moves image, depth, validity and intrinsics together."""
 
     mirror: Share = 0.5
-    channel_permutation: Share = 0.25
+    channel_permutation: Share | Literal["paper", "code"] = "paper"
+    """Probability that the colour channels change places: a number; "paper", 0.25; "code", 0.5 as in the authors'
+    code, whose list of seven orders holds the identity twice, so that colours truly change in 35.7 % of samples."""
     zoom: Annotated[float, Field(ge=1, le=4)] = 1.0
     """Crops show between all and 1/zoom of the image's width; metres follow the canonical focal."""
     aspect: Annotated[float, Field(ge=1, le=2)] = 1.0
@@ -161,7 +162,7 @@ class Recipe(Section):
     channels_last: bool = True
     data: Data
     network: NetworkConfig = NetworkConfig()
-    loss: dict[str, NotNegative] = {"ssim": 1.0, "gradient": 1.0, "l1": 0.1}
+    loss: dict[str, NotNegative] = Field(default={"ssim": 1.0, "gradient": 1.0, "l1": 0.1})
     augment: AugmentConfig = AugmentConfig()
     schedule: Schedule
     validation: Validation = Validation()

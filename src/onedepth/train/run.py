@@ -28,16 +28,15 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
-from onedepth.data.folder import FolderData
 from onedepth.errors import OutputError, RecipeError
 from onedepth.metrics import METRICS
 from onedepth.protocols import PROTOCOLS, check_size
 from onedepth.render import auto_range, colorize
 from onedepth.train import recipe as recipes
 from onedepth.train.allocator import keep_freed_memory
-from onedepth.train.loader import open_source
 from onedepth.train.module import DepthModule
 from onedepth.train.recipe import Recipe
+from onedepth.train.sources import checked, open_source
 
 LAST, BEST, RECIPE, HISTORY = "last.ckpt", "best.ckpt", "recipe.yaml", "history.csv"
 
@@ -171,9 +170,7 @@ def train(recipe: Recipe, folder: Path, resume: bool = False, progress: bool = T
     # What can be wrong with weights and data shows before anything is written.
     module = DepthModule(recipe, encoder_weights="random" if going_on else None)
     for source in (recipe.data.train, recipe.data.val):
-        pairs = open_source(source)
-        if isinstance(pairs, FolderData):
-            pairs.check_headers()
+        checked(source, open_source(source), print)
     check_size(PROTOCOLS[recipe.validation.protocol], open_source(recipe.data.val)[0])
     if first:
         _write(folder / RECIPE, yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
