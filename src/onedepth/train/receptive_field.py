@@ -1,8 +1,8 @@
 """Theoretical receptive fields: how much of the image each value of a feature map can depend on.
 
-A network is run on the meta device, and every operation is told what the positions of its result see of the image. Along
-one axis of a map, position i sees pixels low[i] … high[i]; on a grid without borders these bounds repeat, P positions
-further everything lies `shift` pixels further. This representation is exact for convolution, pooling, slicing and
+A network is run on the meta device, and each operation says what the positions of its result see of the image. Along one
+axis of a map, position i sees pixels low[i] … high[i]; on a grid without borders these bounds repeat: P positions
+further, everything lies `shift` pixels further. This representation is exact for convolution, pooling, slicing and
 interpolation in any order, also where branches meet that are shifted against each other: what two branches see together
 is the hull of both. For single-path networks it gives the usual sum of (kernel − 1) · stride.
 
