@@ -232,6 +232,7 @@ NOT_EVERYTHING = {
     "linear on channels": lambda: Lambda(lambda x, f: f(x.permute(0, 2, 3, 1)), nn.Linear(3, 8)),
     "shuffled channels": lambda: Lambda(lambda x: x.view(1, 3, 1, 64, 96).transpose(1, 2).reshape(1, 3, 64, 96)),
     "halves": lambda: Lambda(lambda x: torch.cat(x.chunk(3, 1)[:2], 1)),
+    "a constant made on the way": lambda: Lambda(lambda x: x * torch.tensor(2.0, device="meta")),
     "gate of two maps": lambda: Lambda(lambda x: torch.where(x > 0, x, x * 2)),
 }
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from onedepth.errors import RecipeError
 from onedepth.metrics import METRICS
 from onedepth.train.encoders import weights_origin
 from onedepth.train.macs import count_macs
@@ -76,14 +77,21 @@ def describe(config: NetworkConfig) -> Description:
     """Measure a network on the meta device: no weights are loaded, made or computed with.
 
     Raises:
-        RecipeError: there is no such encoder, or it has no maps that the decoder could use.
+        RecipeError: there is no such encoder, it has no maps that the decoder could use, or it works at other sizes.
     """
-    network = _on_meta(config)
+    with torch.device("meta"):
+        network: Any = DepthNetwork(config, weights="random").eval()
     height, width = (-(-side // network.stride) * network.stride for side in config.size)
     image = torch.empty(1, 3, height, width, device="meta")
-    encoder_macs, features = count_macs(network.encoder, image)
-    decoder_macs, decoded = count_macs(network.decoder, features)
-    head_macs, out = count_macs(network.head, decoded)
+    try:
+        encoder_macs, features = count_macs(network.encoder, image)
+        decoder_macs, decoded = count_macs(network.decoder, features)
+        head_macs, out = count_macs(network.head, decoded)
+    except (RuntimeError, AssertionError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise RecipeError(
+            f"network.encoder.name: {config.encoder.name} does not run at {width}×{height} ({reason})"
+        ) from error
     counted = {"encoder": encoder_macs, "decoder": decoder_macs, "head": head_macs}
     parts = tuple(Part(name, _parameters(network.get_submodule(name)), macs) for name, macs in counted.items())
     fields, unknown = _fields(network, image, len(features))
@@ -134,7 +142,7 @@ def run_rows(folder: Path) -> Rows:
     from onedepth.train.run import HISTORY, LAST, recipe_of  # Lightning: not needed for a recipe alone
 
     recipe = recipe_of(folder)
-    rows = [("run", str(folder)), ("epochs", f"{_epochs_done(folder / LAST)} of {recipe.schedule.epochs} done")]
+    rows = [("run", str(folder)), ("epochs", _progress(folder / LAST, recipe.schedule.epochs))]
     best = _best(folder / HISTORY)
     if best is None:
         rows.append(("best on val", "not measured yet"))
@@ -159,14 +167,6 @@ def seen(field: Field | None) -> str:
     return f"everything; {around_width}×{around_height} around what mixes the whole image"
 
 
-def _on_meta(config: NetworkConfig) -> Any:
-    try:
-        with torch.device("meta"):
-            return DepthNetwork(config, weights="random").eval()
-    except (NotImplementedError, RuntimeError):  # a constructor that reads the values of its tensors
-        return DepthNetwork(config, weights="random").to("meta").eval()
-
-
 def _fields(network: Any, image: Tensor, count: int) -> tuple[Sequence[Field | None], str]:
     """Fields of the encoder's maps and of the answer."""
     maps: list[Tensor] = []
@@ -187,16 +187,17 @@ def _losses(recipe: Recipe) -> str:
     return "loss " + " + ".join(f"{weight:g} {term}" for term, weight in recipe.loss.items() if weight)
 
 
-def _epochs_done(path: Path) -> int:
-    """Finished epochs, by a checkpoint; its tensors are not read."""
-    if not path.is_file():
-        return 0
-    try:
-        state = torch.load(path, map_location="meta", weights_only=True, mmap=True)
-        batches = state["loops"]["fit_loop"]["epoch_loop.batch_progress"]
-        return int(state["epoch"]) + bool(batches["is_last_batch"])
-    except Exception:  # on damaged bytes the reader raises nearly anything; `train --resume` will say so
-        return 0
+def _progress(path: Path, epochs: int) -> str:
+    """How far a run has come, by its last checkpoint; the tensors in it are not read."""
+    done = 0
+    if path.is_file():
+        try:
+            state = torch.load(path, map_location="meta", weights_only=True, mmap=True)
+            batches = state["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+            done = int(state["epoch"]) + bool(batches["is_last_batch"])
+        except Exception:  # on damaged bytes the reader raises nearly anything
+            return f"not known, {path.name} is damaged"
+    return f"{done} of {epochs} done"
 
 
 def _best(path: Path) -> dict[str, str] | None:

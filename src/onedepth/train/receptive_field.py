@@ -229,6 +229,8 @@ class _Tracker(TorchDispatchMode):
         values = dict(zip((a.name for a in func._schema.arguments), args, strict=False)) | kwargs
         call = _Call(values, {})
         for tensor in _tensors((args, kwargs)):
+            if packet is aten.lift_fresh:  # torch.tensor(…) in the midst of a network
+                self._note(tensor, None)
             tracks = self._known(tensor, str(func))
             if tracks is not None:
                 call.tracks[id(tensor)] = tracks
