@@ -195,14 +195,17 @@ def train(
     """Train a network by a recipe."""
     with _wing():
         from onedepth.train import recipe as recipes
+        from onedepth.train.processes import is_first
         from onedepth.train.run import train as start
     chosen = recipes.load(recipe, overrides or [])
     folder = run or Path("runs") / chosen.name
     try:
         module = start(chosen, folder, resume=resume)
     except KeyboardInterrupt:
-        _complain(f"interrupted; the same command with --run {folder} --resume goes on from the last finished epoch")
+        _complain(f"interrupted; the same command with --run {folder} --resume goes on from the last checkpoint")
         return INTERRUPTED
+    if not is_first():
+        return DONE
     if module.report is not None:
         print(module.report.table())
     print(f"Run in {folder}/: `onedepth export {folder} -o {chosen.name}.onnx` makes a model file of it,")

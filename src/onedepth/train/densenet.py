@@ -52,10 +52,10 @@ class DenseNetFeatures(nn.Module):
         super().__init__()
         whole: Any = models.get_model(name, weights=None)
         self.features: nn.Sequential = whole.features
-        widths = [self.features.get_submodule("conv0").out_channels] * 2
+        widths: list[Any] = [self.features.get_submodule("conv0").out_channels] * 2
         widths += [self.features.get_submodule(f"{tap}.conv").out_channels for tap in ("transition1", "transition2")]
         widths.append(whole.classifier.in_features)
-        self.feature_info = FeatureInfo(tuple(map(int, widths)), (*TAPS.values(), 32))
+        self.feature_info = FeatureInfo(tuple(int(width) for width in widths), (*TAPS.values(), 32))
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """`[N, 3, H, W]` → maps at 1/2, 1/4, 1/8, 1/16 and 1/32."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -12,19 +14,50 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from onedepth.data.pair import Pair
+from onedepth.errors import DataError, RecipeError
 from onedepth.train.augment import Batch
 
-Item = tuple[Tensor, Tensor, Tensor]
-"""uint8 image `[3, H, W]`, float32 depth_m `[1, H, W]` with 0 = invalid, float32 intrinsics `[4]`."""
+
+@dataclass(frozen=True)
+class Item:
+    """A pair as tensors.
+
+    Attributes:
+        number: of the pair in its data set.
+        image: uint8 `[3, H, W]`.
+        depth_m: float32 `[1, H, W]`, 0 where there is no truth.
+        intrinsics: float32 `[4]`: fx, fy, cx, cy in pixels of `image`.
+    """
+
+    number: int
+    image: Tensor
+    depth_m: Tensor
+    intrinsics: Tensor
 
 
-class Items(Dataset[Item]):
+class Items(Dataset[Item | DataError]):
     """Pairs as tensors; pictures far larger than the working size are reduced once, when they are read."""
 
-    def __init__(self, pairs: Sequence[Pair], size: tuple[int, int], cache: bool, border_px: int = 0) -> None:
-        """Args: the network's working `size`; `border_px` at each side of a stored picture have no truth."""
+    def __init__(
+        self,
+        pairs: Sequence[Pair],
+        size: tuple[int, int],
+        cache: bool,
+        border_px: int = 0,
+        skip_damaged: bool = False,
+    ) -> None:
+        """Pairs for training.
+
+        Args:
+            pairs: the data set.
+            size: height and width at which the network works.
+            cache: keep what was read in memory.
+            border_px: so many pixels at each side of a stored picture have no truth.
+            skip_damaged: give a DataError instead of raising it where decoding shows that a pair is damaged.
+        """
         self.pairs = pairs
         self.border_px = border_px
+        self.skip_damaged = skip_damaged
         self._max_pixels = 4 * size[0] * size[1] * 1.3
         self._cache: dict[int, Item] | None = {} if cache else None
 
@@ -32,13 +65,19 @@ class Items(Dataset[Item]):
         """Number of pairs."""
         return len(self.pairs)
 
-    def __getitem__(self, index: int) -> Item:
+    def __getitem__(self, index: int) -> Item | DataError:
         """The pair of that number."""
-        if self._cache is None:
-            return self._read(index)
-        if index not in self._cache:
-            self._cache[index] = self._read(index)
-        return self._cache[index]
+        if self._cache is not None and index in self._cache:
+            return self._cache[index]
+        try:
+            item = self._read(index)
+        except DataError as error:
+            if not self.skip_damaged:
+                raise
+            return error
+        if self._cache is not None:
+            self._cache[index] = item
+        return item
 
     def _read(self, index: int) -> Item:
         pair = self.pairs[index]
@@ -59,63 +98,129 @@ class Items(Dataset[Item]):
             depth = F.interpolate(depth[None], small, mode="nearest-exact")[0]
             sx, sy = small[1] / width, small[0] / height
             intrinsics = torch.tensor([k.fx * sx, k.fy * sy, (k.cx + 0.5) * sx - 0.5, (k.cy + 0.5) * sy - 0.5])
-        return image.contiguous(), depth.contiguous(), intrinsics.float()
+        return Item(index, image.contiguous(), depth.contiguous(), intrinsics.float())
 
 
-def collate(items: Sequence[Item]) -> Batch:
-    """Stack pairs of any sizes on one canvas; smaller pictures lie at its top left, invalid beyond."""
-    height = max(image.shape[1] for image, _, _ in items)
-    width = max(image.shape[2] for image, _, _ in items)
-    image = torch.zeros(len(items), 3, height, width, dtype=torch.uint8)
-    depth = torch.zeros(len(items), 1, height, width)
-    for i, (one, truth, _) in enumerate(items):
-        image[i, :, : one.shape[1], : one.shape[2]] = one
-        depth[i, :, : one.shape[1], : one.shape[2]] = truth
-    size = torch.tensor([[float(one.shape[1]), float(one.shape[2])] for one, _, _ in items])
-    return Batch(image, depth, torch.stack([intrinsics for _, _, intrinsics in items]), size)
+def collate(items: Sequence[Item | DataError]) -> Batch:
+    """Stack pairs of any sizes on one canvas; smaller pictures lie at its top left, invalid beyond.
+
+    Raises:
+        DataError: every pair of the batch is damaged.
+    """
+    whole = [item for item in items if isinstance(item, Item)]
+    damaged = tuple(str(item) for item in items if isinstance(item, DataError))
+    if not whole:
+        raise DataError(f"{damaged[0]}; all {len(damaged)} pairs of this batch are damaged, none is left to train on")
+    height = max(item.image.shape[1] for item in whole)
+    width = max(item.image.shape[2] for item in whole)
+    image = torch.zeros(len(whole), 3, height, width, dtype=torch.uint8)
+    depth = torch.zeros(len(whole), 1, height, width)
+    for i, item in enumerate(whole):
+        image[i, :, : item.image.shape[1], : item.image.shape[2]] = item.image
+        depth[i, :, : item.image.shape[1], : item.image.shape[2]] = item.depth_m
+    size = torch.tensor([[float(item.image.shape[1]), float(item.image.shape[2])] for item in whole])
+    intrinsics = torch.stack([item.intrinsics for item in whole])
+    return Batch(image, depth, intrinsics, size, torch.tensor([item.number for item in whole]), damaged)
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which part of each step's pairs a process works on, and in how many goes.
+
+    A step takes `batch_size` pairs, the recipe's number, however many processes share it. They take turns: in each
+    of `accumulate` goes, process r of p gets the pairs r, r + p, r + 2p … of that go.
+
+    Raises:
+        RecipeError: the pairs of a step cannot be shared out evenly.
+    """
+
+    batch_size: int
+    accumulate: int = 1
+    rank: int = 0
+    processes: int = 1
+
+    def __post_init__(self) -> None:
+        if self.batch_size % (self.accumulate * self.processes):
+            raise RecipeError(
+                f"schedule.batch_size: {self.batch_size} pairs cannot be shared out evenly among {self.processes} "
+                f"processes in {self.accumulate} goes (schedule.accumulate); give a multiple of "
+                f"{self.accumulate * self.processes}"
+            )
+
+    @property
+    def at_once(self) -> int:
+        """Pairs that this process has in memory at a time."""
+        return self.batch_size // (self.accumulate * self.processes)
+
+    def places(self, go: int) -> list[int]:
+        """Of the pairs in this process's `go` of a step, the places in the whole step."""
+        first = go * self.at_once * self.processes + self.rank
+        return list(range(first, first + self.at_once * self.processes, self.processes))
 
 
 class SeededOrder(Sampler[int]):
     """A new order each epoch that depends on seed and epoch alone: a resumed run sees the same one.
 
-    Of several processes that train together each takes its own share of that order, all of one length.
+    An epoch has whole steps only; pairs that are left over wait for the next epoch's order.
     """
 
-    def __init__(self, count: int, seed: int, rank: int = 0, processes: int = 1) -> None:
-        self.count, self.seed, self.epoch = count, seed, 0
-        self.rank, self.processes = rank, processes
+    def __init__(self, count: int, seed: int, share: Share, steps_done: int = 0) -> None:
+        """Args: `count` pairs; `steps_done` of the run were done earlier: the first epoch begins after them."""
+        self.count, self.seed, self.share = count, seed, share
+        self.steps = count // share.batch_size
+        self.epoch, self._done_in_epoch = divmod(steps_done, self.steps) if self.steps else (0, 0)
+        self._begins_in = self.epoch
 
     def set_epoch(self, epoch: int) -> None:
         """Lightning calls this at the start of each epoch."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        """Number of samples."""
-        return self.count // self.processes
+        """Number of samples of a whole epoch, for this process."""
+        return self.steps * self.share.batch_size // self.share.processes
 
     def __iter__(self) -> Iterator[int]:
-        """The epoch's order."""
+        """The epoch's order, or what is left of it."""
+        # Now, not at the first `next`: worker processes are given their first batches before `set_epoch` comes again.
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        yield from torch.randperm(self.count, generator=generator).tolist()[self.rank :: self.processes][: len(self)]
+        order = torch.randperm(self.count, generator=generator)[: self.steps * self.share.batch_size]
+        done = self._done_in_epoch * self.share.batch_size if self.epoch == self._begins_in else 0
+        return iter(order[done:][self.share.rank :: self.share.processes].tolist())
 
 
-def train_loader(items: Items, batch_size: int, workers: int, seed: int) -> DataLoader[Batch]:
-    """Batches in seeded order; the last, incomplete one is dropped unless it is the only one."""
-    order = SeededOrder(len(items), seed, *rank_and_processes())
+def train_loader(items: Items, share: Share, workers: int, seed: int, steps_done: int = 0) -> DataLoader[Batch]:
+    """Batches in seeded order, from the step after `steps_done` on.
+
+    Raises:
+        RecipeError: fewer pairs than a step takes.
+    """
+    enough(share.batch_size, len(items))
     loader: DataLoader[Any] = DataLoader(
         items,
-        batch_size=batch_size,
-        sampler=order,
+        batch_size=share.at_once,
+        sampler=SeededOrder(len(items), seed, share, steps_done),
         collate_fn=collate,
         num_workers=workers,
         persistent_workers=workers > 0,
-        drop_last=len(order) > batch_size,
+        pin_memory=torch.cuda.is_available(),
     )
     return loader
 
 
-def rank_and_processes() -> tuple[int, int]:
-    """This process's number among those that train together, and how many there are."""
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        return torch.distributed.get_rank(), torch.distributed.get_world_size()
-    return 0, 1
+def enough(batch_size: int, count: int) -> None:
+    """Refuse a step that takes more pairs than there are.
+
+    Raises:
+        RecipeError: it does.
+    """
+    if count < batch_size:
+        raise RecipeError(
+            f"schedule.batch_size: a step takes {batch_size} pairs, but data.train has {count}; give {count} or less"
+        )
+
+
+def worker_count(setting: int | Literal["auto"], cache: bool, processes_here: int = 1) -> int:
+    """Processes that read for one training process; "auto": none beside a cache, else this machine's cores, up to 8."""
+    if setting != "auto":
+        return setting
+    return 0 if cache else max(1, min(8, (os.cpu_count() or 1) // processes_here))

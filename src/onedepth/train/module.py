@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import lightning.pytorch as pl
@@ -15,18 +17,19 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from onedepth.canonical import canonical_focal_px, working_size
-from onedepth.data.pair import Pair
+from onedepth.data.pair import Pair, PairData
 from onedepth.depth import Intrinsics
 from onedepth.errors import TrainingError
 from onedepth.evaluate import Report, evaluate
 from onedepth.protocols import PROTOCOLS
 from onedepth.train.augment import Augment, Batch
 from onedepth.train.draws import Draws
-from onedepth.train.loader import Items, rank_and_processes, train_loader
+from onedepth.train.loader import Items, Share, train_loader, worker_count
 from onedepth.train.losses import total_loss
 from onedepth.train.network import DepthNetwork, depth_to_reciprocal
+from onedepth.train.processes import launched, mean_over_processes, rank_and_processes
 from onedepth.train.recipe import Recipe, Schedule
-from onedepth.train.sources import open_source
+from onedepth.train.sources import RealSource, open_source
 
 
 class DepthModule(pl.LightningModule):
@@ -39,51 +42,95 @@ class DepthModule(pl.LightningModule):
         self.network = DepthNetwork(recipe.network, encoder_weights)
         if recipe.channels_last:
             self.network = self.network.to(memory_format=torch.channels_last)  # pyright: ignore
+        # Of the bound method, not of the module: a compiled module would stand in every checkpoint a second time.
+        self._forward = torch.compile(self.network.forward) if recipe.compile else self.network
         self.augment = Augment(recipe.augment, recipe.network)
+        self.share = Share(recipe.schedule.batch_size, recipe.schedule.accumulate)
+        self.steps_done = 0
+        self.train_pairs: PairData | None = None
+        self.val_pairs: Sequence[Pair] | None = None
         self.report: Report | None = None
-        self.val_pairs: Sequence[Pair] = []
         self.samples: list[tuple[Pair, NDArray[np.float32]]] = []
+        self.curve: list[Tensor] = []
+        self.left_out: dict[str, None] = {}
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Batches of the recipe's training pairs."""
-        recipe = self.recipe
-        data = recipe.data
-        items = Items(open_source(data.train), recipe.network.size, data.cache, data.border_px)
-        return train_loader(items, recipe.schedule.batch_size, data.workers, recipe.seed)
+        """Batches of the recipe's training pairs, from where a checkpoint left off."""
+        recipe, data = self.recipe, self.recipe.data
+        rank, processes = rank_and_processes()
+        self.share = replace(self.share, rank=rank, processes=processes)
+        skip = isinstance(data.train, RealSource) and data.train.damaged == "skip"
+        items = Items(self._train_pairs(), recipe.network.size, data.cache, data.border_px, skip_damaged=skip)
+        workers = worker_count(data.workers, data.cache, launched().per_node)
+        return train_loader(items, self.share, workers, recipe.seed, self.steps_done)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Remember how far the run had come."""
+        self.steps_done = int(checkpoint["global_step"])
 
     def val_dataloader(self) -> list[int]:
         """One index; the pairs are measured through `onedepth.evaluate`, as a model file's are."""
-        self.val_pairs = open_source(self.recipe.data.val)
         return [0]
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Move a batch's tensors."""
         del dataloader_idx
-        return Batch(*(tensor.to(device) for tensor in vars(batch).values())) if isinstance(batch, Batch) else batch
+        return batch.to(device) if isinstance(batch, Batch) else batch
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of one batch of random views."""
-        del batch_idx
+        self._say_what_is_left_out(batch)
         # Seeded by the step, not by a running state: a resumed run draws what the undisturbed one would have.
-        rank, _ = rank_and_processes()
-        seed = self.recipe.seed * 1_000_003 + self.global_step + (rank << 40)
-        draws = Draws(seed, len(batch.image))
-        torch.manual_seed(seed)  # dropout's
+        seed = self.recipe.seed * 1_000_003 + self.global_step
+        places = self.share.places(batch_idx % self.share.accumulate)[: len(batch.image)]
+        torch.manual_seed(seed + (places[0] << 40))  # dropout's
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
-            view = self.augment(batch, draws)
-        image = view.image.contiguous(memory_format=torch.channels_last) if self.recipe.channels_last else view.image
-        prediction = self.network(image)
-        truth = depth_to_reciprocal(view.depth_m, view.valid, self.recipe.network.max_depth_m)
-        with torch.autocast(self.device.type, enabled=False):
-            losses = total_loss(self.recipe.loss, prediction, truth, view.valid)
+            view = self.augment(batch, Draws(seed, self.share.batch_size, places))
+        image = view.image.to(self.network.mean.dtype)  # float64 where the recipe says so
+        if self.recipe.channels_last:
+            image = image.contiguous(memory_format=torch.channels_last)
+        prediction = self._forward(image)
+        truth = depth_to_reciprocal(view.depth_m.to(image.dtype), view.valid, self.recipe.network.max_depth_m)
+        losses = self._losses(prediction, truth, view.valid)
         if not bool(torch.isfinite(losses["loss"])):
-            raise TrainingError(
-                f"loss is {losses['loss'].item()} at step {self.global_step}, so training stopped; the run's last.ckpt "
-                "is from before, if an epoch was finished; try a lower schedule.learning_rate, or gradient_clip"
-            )
+            raise TrainingError(self._not_finite(losses["loss"].item(), batch, prediction, truth, view.valid))
+        self.curve.append(losses["loss"].detach())
         self.log("loss", losses["loss"].detach(), prog_bar=True, batch_size=len(image))
         self.log_dict({f"train/{name}": value.detach() for name, value in losses.items()}, batch_size=len(image))
         return losses["loss"]
+
+    def take_curve(self) -> list[float]:
+        """Loss of each step since this was last asked, over all processes."""
+        if not self.curve:
+            return []
+        losses = mean_over_processes(torch.stack(self.curve).view(-1, self.share.accumulate).mean(dim=1))
+        self.curve = []
+        return losses.tolist()
+
+    def _losses(self, prediction: Tensor, truth: Tensor, valid: Tensor) -> dict[str, Tensor]:
+        with torch.autocast(self.device.type, enabled=False):
+            return total_loss(self.recipe.loss, prediction, truth, valid, self.recipe.network.reciprocal_range)
+
+    def _train_pairs(self) -> PairData:
+        return open_source(self.recipe.data.train) if self.train_pairs is None else self.train_pairs
+
+    def _say_what_is_left_out(self, batch: Batch) -> None:
+        for message in batch.damaged:
+            if message not in self.left_out:
+                self.left_out[message] = None
+                print(f"onedepth: left out, {len(self.left_out)} so far: {message}", file=sys.stderr)
+
+    @torch.no_grad()
+    def _not_finite(self, loss: float, batch: Batch, prediction: Tensor, truth: Tensor, valid: Tensor) -> str:
+        """What to say of a loss that is not a number: at which pairs, and what to do."""
+        ids = self._train_pairs().ids
+        single = [tuple(values[i : i + 1] for values in (prediction, truth, valid)) for i in range(len(prediction))]
+        guilty = [i for i, one in enumerate(single) if not bool(torch.isfinite(self._losses(*one)["loss"]))]
+        names = ", ".join(repr(ids[int(batch.number[i])]) for i in guilty or range(len(single)))
+        return (
+            f"loss is {loss} at step {self.global_step}, at pair {names}, so training stopped; the run's last "
+            "checkpoint is from before; try a lower schedule.learning_rate, or schedule.gradient_clip"
+        )
 
     @torch.no_grad()
     def predict_m(self, image: NDArray[np.uint8], intrinsics: Intrinsics) -> NDArray[np.float32]:
@@ -97,7 +144,7 @@ class DepthModule(pl.LightningModule):
             float32 `[H, W]`, metres.
         """
         height, width = image.shape[:2]
-        tensor = torch.from_numpy(image).to(self.device).permute(2, 0, 1)[None].float()
+        tensor = torch.from_numpy(image).to(self.device).permute(2, 0, 1)[None].to(self.network.mean.dtype)
         with torch.autocast(self.device.type, enabled=False):  # a model file computes in float32
             depth = self.canonical_m(tensor)[0, 0].cpu().numpy()
         scale = intrinsics.focal_px / canonical_focal_px(height, width, self.recipe.network.canonical_focal)
@@ -110,7 +157,7 @@ class DepthModule(pl.LightningModule):
         area = config.size[0] * config.size[1]
         size = working_size(height, width, area, self.network.stride)
         small = F.interpolate(image, size, mode="bilinear", antialias=True, align_corners=False) / 255
-        depth = self.network.depth_m(self.network(small).float())
+        depth = self.network.depth_m(self.network(small).to(image.dtype))
         full = F.interpolate(depth, (height, width), mode="bilinear", antialias=True, align_corners=False)
         return full * math.sqrt(size[0] * size[1] / area)
 
@@ -118,13 +165,17 @@ class DepthModule(pl.LightningModule):
         """Measure every val pair by the recipe's protocol."""
         del batch, batch_idx
         self.samples = []
+        if self.val_pairs is None:
+            self.val_pairs = open_source(self.recipe.data.val)
         self.report = evaluate(self.predict_m, self.val_pairs, PROTOCOLS[self.recipe.validation.protocol])
         step = max(1, len(self.val_pairs) // 4)
         for index in list(range(0, len(self.val_pairs), step))[:4]:
             pair = self.val_pairs[index]
             self.samples.append((pair, self.predict_m(pair.image, pair.intrinsics)))
-        self.log_dict({f"val/{name}": value for name, value in self.report.metrics.items()}, batch_size=1)
-        self.log("val_delta1", self.report.metrics["delta1"], prog_bar=True, logger=False, batch_size=1)
+        self.log_dict(
+            {f"val/{name}": value for name, value in self.report.metrics.items()}, batch_size=1, sync_dist=True
+        )
+        self.log("val_delta1", self.report.metrics["delta1"], prog_bar=True, logger=False, batch_size=1, sync_dist=True)
 
     def configure_optimizers(self) -> Any:
         """The recipe's optimiser and learning-rate curve."""

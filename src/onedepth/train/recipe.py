@@ -39,7 +39,8 @@ class Data(Section):
     """Rows and columns at each side of the stored training images without a picture (NYU: a white frame)."""
     cache: bool = True
     """Keep decoded pairs in memory."""
-    workers: Annotated[int, Field(ge=0)] = 0
+    workers: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
+    """Processes that read pairs, for each training process; "auto": none beside a cache, else one a core, up to 8."""
 
 
 class EncoderConfig(Section):
@@ -131,6 +132,9 @@ class Schedule(Section):
 
     epochs: Count
     batch_size: Count = 8
+    """Pairs that a step takes, all processes together."""
+    accumulate: Count = 1
+    """In how many goes a step's pairs are worked through, where memory does not hold them at once."""
     optimizer: Literal["adam-amsgrad", "adamw"] = "adamw"
     learning_rate: Positive = 5e-4
     encoder_rate: Positive = 1.0
@@ -142,6 +146,8 @@ class Schedule(Section):
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Decay of the moving average of weights that is validated and exported; 0 is off."""
     gradient_clip: NotNegative = 0.0
+    save_every_steps: Annotated[int, Field(ge=0)] = 0
+    """Checkpoints within an epoch, for long ones; 0 is off. A run goes on from the last one."""
 
 
 class Validation(Section):
@@ -158,8 +164,10 @@ class Recipe(Section):
     version: str = "0.1"
     licence: str = "not stated"
     seed: Annotated[int, Field(ge=0)] = 0
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    precision: Literal["32-true", "bf16-mixed", "16-mixed", "64-true"] = "32-true"
     channels_last: bool = True
+    compile: bool = False
+    """Let torch.compile make kernels for the training step: slow to start, then faster, most of all on a GPU."""
     data: Data
     network: NetworkConfig = NetworkConfig()
     loss: dict[str, NotNegative] = Field(default={"ssim": 1.0, "gradient": 1.0, "l1": 0.1})

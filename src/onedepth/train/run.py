@@ -1,9 +1,10 @@
 """One training run: a folder with its recipe, log and checkpoints.
 
 RUN/recipe.yaml        the recipe as it was run, overrides applied
-RUN/last.ckpt          everything needed to go on; replaced whole after each epoch
+RUN/last.ckpt          everything needed to go on; replaced whole after each epoch, and within it if the recipe says so
 RUN/best.ckpt          the same at the best epoch by val δ1
 RUN/history.csv        val metrics of every epoch
+RUN/loss.csv           training loss of every step up to the last checkpoint
 RUN/events.out.*       TensorBoard
 """
 
@@ -25,20 +26,23 @@ import yaml
 from lightning.pytorch.callbacks import Callback, RichProgressBar, TQDMProgressBar, WeightAveraging
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
-from lightning.pytorch.utilities import rank_zero_only
-from torch import Tensor
+from lightning.pytorch.plugins.precision import Precision
+from torch import Tensor, nn
 
-from onedepth.errors import OutputError, RecipeError
+from onedepth.errors import OutputError, RecipeError, TrainingError
 from onedepth.metrics import METRICS
 from onedepth.protocols import PROTOCOLS, check_size
 from onedepth.render import auto_range, colorize
 from onedepth.train import recipe as recipes
 from onedepth.train.allocator import keep_freed_memory
+from onedepth.train.batch_norm import normalise_together
+from onedepth.train.loader import Share, enough
 from onedepth.train.module import DepthModule
+from onedepth.train.processes import is_first, launched
 from onedepth.train.recipe import Recipe
-from onedepth.train.sources import checked, open_source
+from onedepth.train.sources import check_apart, checked, open_source
 
-LAST, BEST, RECIPE, HISTORY = "last.ckpt", "best.ckpt", "recipe.yaml", "history.csv"
+LAST, BEST, RECIPE, HISTORY, LOSS = "last.ckpt", "best.ckpt", "recipe.yaml", "history.csv", "loss.csv"
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -65,6 +69,16 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         return torch.load(path, map_location=map_location or "cpu", weights_only=True)
 
 
+class Float64(Precision):
+    """Weights and arithmetic in float64, for comparing runs; batches stay as they are (Lightning's would cast them)."""
+
+    precision = "64-true"
+
+    def convert_module(self, module: nn.Module) -> nn.Module:
+        """All parameters and buffers."""
+        return module.double()
+
+
 def moving_average(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:
     """How the average of weights follows them: all but `decay` of it is new at each step.
 
@@ -83,11 +97,22 @@ def moving_average(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor
 
 
 class Journal(Callback):
-    """After each validation: a line in history.csv, sample pictures in TensorBoard, checkpoints."""
+    """Checkpoints with the loss up to them; after each validation a line in history.csv and pictures in TensorBoard."""
 
-    def __init__(self, folder: Path, best: float = -1.0) -> None:
-        self.folder, self.best = folder, best
+    def __init__(self, folder: Path, save_every_steps: int = 0, best: float = -1.0) -> None:
+        self.folder, self.save_every_steps, self.best = folder, save_every_steps, best
         self._started = time.monotonic()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save within an epoch, after whole steps."""
+        del outputs, batch
+        done = batch_idx + 1
+        stepped = done % trainer.accumulate_grad_batches == 0
+        ends_epoch = done >= trainer.num_training_batches  # another hook saves there, after validation
+        if self.save_every_steps and stepped and not ends_epoch and trainer.global_step % self.save_every_steps == 0:
+            self._save(trainer, pl_module, LAST)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write down what the epoch brought."""
@@ -106,8 +131,8 @@ class Journal(Callback):
         # Processes that train together measure with slightly different normalisations; the first one decides.
         if trainer.strategy.broadcast(better):
             self.best = report.metrics["delta1"] if report is not None else self.best
-            trainer.save_checkpoint(self.folder / BEST)
-        trainer.save_checkpoint(self.folder / LAST)
+            self._save(trainer, pl_module, BEST)
+        self._save(trainer, pl_module, LAST)
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run must know."""
@@ -116,6 +141,21 @@ class Journal(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from `state_dict`."""
         self.best = float(state_dict["best"])
+
+    def _save(self, trainer: pl.Trainer, module: pl.LightningModule, name: str) -> None:
+        # A step can spoil the weights and only the next one's loss tell: such weights must not replace good ones.
+        spoilt = [key for key, value in module.named_parameters() if not bool(torch.isfinite(value).all())]
+        if spoilt:
+            raise TrainingError(
+                f"{spoilt[0]} and {len(spoilt) - 1} more tensors are not finite after step {trainer.global_step}, so "
+                f"training stopped; {self.folder / LAST} is from before; try a lower schedule.learning_rate, or "
+                "schedule.gradient_clip"
+            )
+        assert isinstance(module, DepthModule)
+        curve = module.take_curve()
+        if trainer.is_global_zero:
+            _append(self.folder / LOSS, trainer.global_step - len(curve), curve)
+        trainer.save_checkpoint(self.folder / name)
 
     def _history(self, epoch: int, metrics: Mapping[str, float]) -> None:
         path = self.folder / HISTORY
@@ -149,6 +189,14 @@ class Journal(Callback):
             )
 
 
+def _append(path: Path, step: int, losses: list[float]) -> None:
+    """Put the losses of the steps from `step` on into loss.csv, instead of those that a broken-off run left there."""
+    lines = path.read_text("utf-8").splitlines()[1:] if path.exists() else []
+    kept = [line for line in lines if int(line.split(",")[0]) < step]
+    new = [f"{step + i},{loss!r}" for i, loss in enumerate(losses)]
+    _write(path, "\n".join(["step,loss", *kept, *new]) + "\n")
+
+
 def train(recipe: Recipe, folder: Path, resume: bool = False, progress: bool = True) -> DepthModule:
     """Train by a recipe in `folder`, from the start or from its last checkpoint; gives back what it learned.
 
@@ -158,7 +206,7 @@ def train(recipe: Recipe, folder: Path, resume: bool = False, progress: bool = T
         OutputError: the folder cannot be written.
     """
     checkpoint = folder / LAST
-    first = getattr(rank_zero_only, "rank", 0) == 0  # of several processes that train together one writes
+    first = is_first()
     if resume:
         _check_same(recipe, folder)
     elif first and (folder / RECIPE).exists():
@@ -169,25 +217,38 @@ def train(recipe: Recipe, folder: Path, resume: bool = False, progress: bool = T
     going_on = resume and checkpoint.exists()
     # What can be wrong with weights and data shows before anything is written.
     module = DepthModule(recipe, encoder_weights="random" if going_on else None)
-    for source in (recipe.data.train, recipe.data.val):
-        checked(source, open_source(source), print)
-    check_size(PROTOCOLS[recipe.validation.protocol], open_source(recipe.data.val)[0])
+    launch = launched()
+    Share(recipe.schedule.batch_size, recipe.schedule.accumulate, processes=launch.processes)
+    say = print if first else _nothing
+    module.train_pairs, module.val_pairs = (
+        checked(source, open_source(source), say) for source in (recipe.data.train, recipe.data.val)
+    )
+    enough(recipe.schedule.batch_size, len(module.train_pairs))
+    check_apart(module.train_pairs, module.val_pairs)
+    check_size(PROTOCOLS[recipe.validation.protocol], module.val_pairs[0])
     if first:
+        _clear(folder)
         _write(folder / RECIPE, yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
     callbacks: list[Callback] = []
     if recipe.schedule.ema:
         callbacks.append(WeightAveraging(multi_avg_fn=moving_average(recipe.schedule.ema)))
-    callbacks.append(Journal(folder))
+    callbacks.append(Journal(folder, recipe.schedule.save_every_steps))
     if progress:
         callbacks.append(RichProgressBar(leave=False) if os.isatty(2) else TQDMProgressBar(refresh_rate=20))
+    if launch.processes > 1:
+        normalise_together(module.network, torch.cuda.is_available())
     trainer = pl.Trainer(
         default_root_dir=folder,
+        devices=launch.per_node,
+        num_nodes=launch.nodes,
+        strategy="ddp" if launch.processes > 1 else "auto",
+        accumulate_grad_batches=recipe.schedule.accumulate,
         max_epochs=recipe.schedule.epochs,
-        precision=recipe.precision,
+        precision=None if recipe.precision == "64-true" else recipe.precision,
         check_val_every_n_epoch=recipe.validation.every_epochs,
         gradient_clip_val=recipe.schedule.gradient_clip or None,
         callbacks=callbacks,
-        plugins=[AtomicCheckpointIO()],
+        plugins=[AtomicCheckpointIO(), *([Float64()] if recipe.precision == "64-true" else [])],
         logger=TensorBoardLogger(folder, name=None, version=""),
         enable_checkpointing=False,
         enable_progress_bar=progress,
@@ -199,6 +260,8 @@ def train(recipe: Recipe, folder: Path, resume: bool = False, progress: bool = T
     with warnings.catch_warnings():
         # Lightning 2.6 with torch 2.10 and above; nothing that we or a user could mend.
         warnings.filterwarnings("ignore", r".*LeafSpec.* is deprecated", FutureWarning)
+        # It is: its order begins where the run was broken off.
+        warnings.filterwarnings("ignore", ".*ended before the epoch ended and your dataloader is not resumable.*")
         # Advice on worker processes: the cache makes them needless.
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         warnings.filterwarnings("ignore", message=".*number of training batches.*smaller than the logging interval.*")
@@ -234,6 +297,18 @@ def recipe_of(folder: Path) -> Recipe:
     if not (folder / RECIPE).is_file():
         raise RecipeError(f"{folder}: not a training run: there is no {RECIPE} in it")
     return recipes.load(folder / RECIPE)
+
+
+def _clear(folder: Path) -> None:
+    """Remove what a killed run was writing beside its checkpoints."""
+    for name in (LAST, BEST):
+        for half_written in folder.glob(f".{name}.*"):
+            half_written.unlink()
+
+
+def _nothing(text: str) -> None:
+    """What the other processes say of what the first one says already."""
+    del text
 
 
 def _write(path: Path, text: str) -> None:
