@@ -157,7 +157,7 @@ def trained(tmp_path_factory) -> Path:
 def test_info_of_a_run(trained, capsys):
     status, out, err = call("info", trained, capsys=capsys)
     assert (status, err) == (0, [])
-    assert words(out, "epochs")[1:4] == ["2", "of", "2"]
+    assert words(out, "epochs")[1:] == ["2", "of", "2", "done,", "4", "steps"]
     rows = (trained / run.HISTORY).read_text().splitlines()[1:]
     column = (trained / run.HISTORY).read_text().splitlines()[0].split(",").index("delta1")
     best = max(rows, key=lambda row: float(row.split(",")[column]))

@@ -189,15 +189,16 @@ def _losses(recipe: Recipe) -> str:
 
 def _progress(path: Path, epochs: int) -> str:
     """How far a run has come, by its last checkpoint; the tensors in it are not read."""
-    done = 0
+    done = steps = 0
     if path.is_file():
         try:
             state = torch.load(path, map_location="meta", weights_only=True, mmap=True)
             batches = state["loops"]["fit_loop"]["epoch_loop.batch_progress"]
             done = int(state["epoch"]) + bool(batches["is_last_batch"])
+            steps = int(state["global_step"])
         except Exception:  # on damaged bytes the reader raises nearly anything
             return f"not known, {path.name} is damaged"
-    return f"{done} of {epochs} done"
+    return f"{done} of {epochs} done, {steps} steps"
 
 
 def _best(path: Path) -> dict[str, str] | None:
