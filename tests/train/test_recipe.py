@@ -10,6 +10,7 @@ import yaml
 
 from onedepth.errors import RecipeError
 from onedepth.train.recipe import Recipe, load, parse, shipped
+from onedepth.train.sources import SOURCES
 
 MINIMAL: dict[str, Any] = {
     "name": "minimal",
@@ -164,9 +165,9 @@ def test_what_is_not_a_mapping_is_refused(tmp_path: Path, text: str, kind: str):
         # the kinds of data
         (
             "data.train={layout: foldr, path: x}",
-            "data.train.layout: no such layout (did you mean folder?); there are: folder, synthetic",
+            f"data.train.layout: no such layout (did you mean folder?); there are: {', '.join(SOURCES)}",
         ),
-        ("data.train={path: x}", "data.train.layout: this key is missing; there are: folder, synthetic"),
+        ("data.train={path: x}", f"data.train.layout: this key is missing; there are: {', '.join(SOURCES)}"),
         ("data.train={layout: folder}", "data.train.path: this key is missing"),
         ("data.train=here", "data.train: "),
         ("data.val={layout: synthetic}", "data.val.count: this key is missing"),
