@@ -87,6 +87,25 @@ def test_training_names_the_extra_that_brings_it():
     assert out.startswith("2 ") and "pip install 'onedepth[train]'" in out and out.strip().count("\n") == 0
 
 
+def test_info_of_a_model_needs_no_training_wing():
+    out = run("""
+        import contextlib, io
+        from onedepth.cli import main
+
+        for arguments in (["info"], ["info", "onedepth-small"], ["info", "tiny"], ["info", "tyni"]):
+            with contextlib.redirect_stderr(io.StringIO()) as said, contextlib.redirect_stdout(io.StringIO()) as out:
+                try:
+                    main(arguments)
+                except SystemExit as end:
+                    status = end.code
+            print(status, "tf_efficientnet_lite2 encoder" in out.getvalue(), said.getvalue().strip())
+    """)
+    default, named, recipe, unknown = out.splitlines()
+    assert default == named == "0 True "  # the recipe of the same name is left out
+    assert recipe.startswith("2 False ") and "pip install 'onedepth[train]'" in recipe
+    assert unknown.startswith("2 False ") and "did you mean tiny?" in unknown
+
+
 def test_import_is_light():
     out = run("""
         import sys, onedepth

@@ -164,29 +164,23 @@ def evaluate(
 
 @app.command
 def info(
-    model: Annotated[str | None, Parameter(help="Model file, or name of a model in the package.")] = None,
+    name: Annotated[
+        str | None, Parameter(help="Model (name or file), recipe (name or YAML file), or folder of a run.")
+    ] = None,
+    overrides: Annotated[
+        list[str] | None, Parameter(help="Single values of a recipe, as in network.decoder.width=128.", negative=())
+    ] = None,
 ) -> int:
-    """What a model file says of itself."""
-    from onedepth import models
-    from onedepth.canonical import working_size
+    """What a model file, a recipe or a training run is.
 
-    predictor = _predictor(model, "onnxruntime", None, None)
-    card = predictor.card
-    height, width = working_size(480, 640, card.working_area, card.working_multiple)
-    rows = {
-        "model": card.title,
-        "file": f"{predictor.path} ({predictor.path.stat().st_size / 1e6:.1f} MB)",
-        "sha256": models.sha256(predictor.path),
-        "licence": card.licence,
-        "training data": card.training_data,
-        "canonical focal": f"{card.canonical_focal:.4f} pixels per image width (4:3)",
-        "depth range": f"{card.min_depth_m:g}–{card.max_depth_m:g} m for the canonical focal",
-        "working size": f"{width}×{height} for a 4:3 picture; the aspect follows the picture",
-        "measured": _measured(card.metrics),
-        "made by": card.revision,
-    }
-    for key, value in rows.items():
-        print(f"{key:>16}  {value}")
+    Without a name, the model in the package. Of a recipe's network: parameters and multiply-accumulates of encoder,
+    decoder and head, how much of the image each feature map sees, where the weights come from.
+    """
+    from onedepth import cli_info
+
+    with _wing():
+        sections = cli_info.sections(name, overrides or [])
+    print("\n\n".join("\n".join(f"{key:>16}  {value}".rstrip() for key, value in rows) for rows in sections))
     return DONE
 
 
@@ -353,16 +347,6 @@ def _wing() -> Iterator[None]:
         raise MissingExtraError(
             f"training needs {error.name}, which is not installed: pip install 'onedepth[train]'"
         ) from error
-
-
-def _measured(metrics: dict[str, object]) -> str:
-    from onedepth.metrics import METRICS
-
-    values = metrics.get("mean")
-    if not isinstance(values, dict):
-        return "nothing"
-    numbers = "  ".join(f"{METRICS[key]} {value:.3f}" for key, value in values.items() if key in METRICS)
-    return f"{numbers}  ({metrics.get('data')}, {metrics.get('count')} images, protocol {metrics.get('protocol')})"
 
 
 def _verb(error: CycloptsError) -> str:

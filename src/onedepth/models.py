@@ -36,6 +36,7 @@ class ModelCard:
         working_multiple: height and width of the working size are multiples of this.
         metrics: what was measured with this file, and on what.
         recipe: the recipe that made it, as nested values.
+        parameters: trained numbers in its network; None on older cards.
         revision: version and revision of the source code that made it.
         format: version of this contract.
     """
@@ -52,6 +53,7 @@ class ModelCard:
     metrics: dict[str, Any] = field(default_factory=dict)
     recipe: dict[str, Any] = field(default_factory=dict)
     revision: str = "unknown"
+    parameters: int | None = None
     format: str = FORMAT
 
     def to_metadata(self) -> dict[str, str]:

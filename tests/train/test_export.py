@@ -54,6 +54,10 @@ def test_agrees_in_every_size(exported):
         assert item.relative_error < 1e-4, item
 
 
+def test_the_card_says_how_many_parameters(module, exported):
+    assert Predictor(exported[0]).card.parameters == sum(p.numel() for p in module.network.parameters())
+
+
 def test_the_network_does_not_answer_one_depth(exported):
     depth_m = OnnxRuntime(exported[0])(render_scene(0, 0, 48, 64).image[None])
     assert depth_m.max() > 1.2 * depth_m.min()

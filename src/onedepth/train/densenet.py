@@ -35,6 +35,10 @@ class FeatureInfo:
         """How many pixels of the image, along each axis, one of each map stands for."""
         return list(self.reductions)
 
+    def module_name(self) -> list[str]:
+        """The module that each map comes from."""
+        return [*TAPS, "norm5, ReLU"]
+
 
 class DenseNetFeatures(nn.Module):
     """Feature maps of torchvision's DenseNet, finest first.
@@ -66,6 +70,11 @@ class DenseNetFeatures(nn.Module):
 def imagenet_state(name: str) -> dict[str, Tensor]:
     """ImageNet weights of torchvision, downloaded if they are not in its cache; their hash is checked."""
     return dict(models.get_model_weights(name)["IMAGENET1K_V1"].get_state_dict(progress=False, check_hash=True))  # pyright: ignore
+
+
+def imagenet_address(name: str) -> str:
+    """Where `imagenet_state` gets its file."""
+    return models.get_model_weights(name)["IMAGENET1K_V1"].url.removeprefix("https://")
 
 
 def modern_names(state: dict[str, Tensor]) -> dict[str, Tensor]:

