@@ -203,6 +203,12 @@ def write_mat_file(path: Path, scenes: tuple[str, ...] = ("kitchen_0028a", "kitc
     return path
 
 
+def write_splits(path: Path, train=(1, 2, 3, 4), test=(5, 6)) -> None:
+    from scipy.io import savemat
+
+    savemat(path, {"trainNdxs": np.array(train)[:, None], "testNdxs": np.array(test)[:, None]})
+
+
 def write_nyu_mat(root: Path) -> PairData:
     return NyuMatData(write_mat_file(root / "nyu_depth_v2_labeled.mat"))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from layouts import message_of, npy, nyu_test_members, write_mat_file, write_nyu_zip
+from layouts import message_of, npy, nyu_test_members, write_mat_file, write_nyu_zip, write_splits
 from onedepth.data.nyu_mat import NyuMatData
 from onedepth.data.nyu_test_zip import NyuTestZipData
 from onedepth.data.zip_archive import MemberReader, ZipArchive
@@ -110,12 +110,6 @@ SCENES = ("kitchen_0028a", "office_0001", "kitchen_0028b", "attic_0001", "cafe_0
 @pytest.fixture
 def mat(tmp_path: Path) -> Path:
     return write_mat_file(tmp_path / "nyu_depth_v2_labeled.mat", SCENES)
-
-
-def write_splits(path: Path, train=(1, 2, 3, 4), test=(5, 6)) -> None:
-    from scipy.io import savemat
-
-    savemat(path, {"trainNdxs": np.array(train)[:, None], "testNdxs": np.array(test)[:, None]})
 
 
 def test_the_official_split_counts_from_one(mat: Path):

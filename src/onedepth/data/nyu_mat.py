@@ -58,11 +58,11 @@ class NyuMatData(PairData):
             raise DataError(f"{self.path}: no split {split!r}, there are {', '.join(_VARIABLE)}")
         self._file: Any = None
         self._process = -1
-        images, depths = self._variable("images"), self._variable("depths")
+        images = self._variable("images")
         shape = images.shape
         if images.dtype != np.uint8 or len(shape) != 4 or shape[1] != 3 or 0 in shape:
             raise DataError(f"{self.path}: images is {images.dtype} {list(shape)}, expected uint8 [N, 3, W, H]")
-        expected = (shape[0], *shape[2:])
+        depths, expected = self._variable("depths"), (shape[0], *shape[2:])
         if depths.dtype.kind != "f" or depths.shape != expected:
             raise DataError(
                 f"{self.path}: depths is {depths.dtype} {list(depths.shape)}, expected float {list(expected)} as images"
