@@ -16,6 +16,8 @@ BLOCKED = (
     "yaml",
     "safetensors",
     "tensorboard",
+    "h5py",
+    "scipy",
 )
 PRELUDE = f"""
 import importlib.abc, sys

@@ -113,7 +113,7 @@ def test_stored_and_deflated_members(tmp_path: Path, method: int):
     data = NyuZipData(write_nyu_zip(tmp_path / "a.zip", method=method))
     assert data.check() == []
     with zipfile.ZipFile(data.path) as file:
-        assert data.image_bytes(0) == file.read(FIRST_IMAGE)
+        assert data.jpeg(0) == file.read(FIRST_IMAGE)
 
 
 # -- processes

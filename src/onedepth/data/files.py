@@ -10,7 +10,7 @@ import numpy as np
 
 from onedepth.canonical import NYU_FOCAL, canonical_focal_px
 from onedepth.data.pair import Pair, PairData
-from onedepth.data.pictures import DepthKind, read_rgb, rgb_size
+from onedepth.data.pictures import JPEG_MAGIC, DepthKind, read_rgb, rgb_size
 from onedepth.depth import Intrinsics
 from onedepth.errors import DataError
 
@@ -54,10 +54,6 @@ class FilePairs(PairData):
         self._table = tuple(rows)
         super().__init__(len(self._table))
 
-    def rgb_path(self, index: int) -> Path:
-        """The file of the picture number `index`."""
-        return self._table[self._rows[index]].rgb
-
     def _id(self, row: int) -> str:
         return self._table[row].id
 
@@ -87,6 +83,15 @@ class FilePairs(PairData):
         if not isinstance(camera, Intrinsics):
             camera = Intrinsics.centred(camera, height, width)
         return Pair(entry.id, image, depth_m, valid, camera)
+
+    def _jpeg(self, row: int) -> bytes | None:
+        entry = self._table[row]
+        self._find(entry)
+        try:
+            content = entry.rgb.read_bytes() if entry.rgb.suffix.lower() in {".jpg", ".jpeg"} else b""
+        except OSError as error:
+            raise DataError(f"{entry.rgb}: cannot be read: {error.strerror}") from error
+        return content if content.startswith(JPEG_MAGIC) else None
 
     def _find(self, entry: FileRow) -> None:
         """Refuse a row whose files are not there: the line of the list says more than the system's error."""

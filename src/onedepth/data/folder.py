@@ -86,6 +86,17 @@ class FolderData(FilePairs):
         )
 
 
+def splits_in(path: Path) -> list[str]:
+    """Names in the index's column `split`, in their order there; [""] if it has none.
+
+    Raises:
+        DataError: as `FolderData`.
+    """
+    rows = _read_index(path / INDEX_NAME, split_needed=False)
+    names = dict.fromkeys(row.split or "" for row in rows)
+    return [""] if "" in names else list(names)  # rows without a split can only be had with all others
+
+
 def _read_index(index: Path, *, split_needed: bool) -> list[_Row]:
     """Every row of the index, checked; at least one.
 

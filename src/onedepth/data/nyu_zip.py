@@ -22,7 +22,16 @@ from onedepth.data.files import check_limit, inside
 from onedepth.data.holdout import rows_of
 from onedepth.data.nyu_camera import nyu_intrinsics
 from onedepth.data.pair import Pair, PairData
-from onedepth.data.pictures import HEAD_BYTES, MILLIMETRES, TEN_METRES_8_BIT, look, look_depth, one_line, read_rgb
+from onedepth.data.pictures import (
+    HEAD_BYTES,
+    JPEG_MAGIC,
+    MILLIMETRES,
+    TEN_METRES_8_BIT,
+    look,
+    look_depth,
+    one_line,
+    read_rgb,
+)
 from onedepth.data.zip_archive import ZipArchive
 from onedepth.errors import DataError
 
@@ -74,14 +83,6 @@ class NyuZipData(PairData):
         self._again[first] = False
         super().__init__(len(self._images))
 
-    def image_bytes(self, index: int) -> bytes:
-        """The picture number `index` as it is stored, JPEG or PNG.
-
-        Raises:
-            DataError: it is missing or damaged.
-        """
-        return self._content(self._images, self._rows[index])
-
     def _id(self, row: int) -> str:
         name = self._images[row].decode().removeprefix("data/").rpartition(".")[0]
         return f"{name}@{self._lines[row]}" if self._again[row] else name
@@ -103,6 +104,10 @@ class NyuZipData(PairData):
             self._content(self._depths, row), self._store.label(self._depths[row].decode()), height, width
         )
         return Pair(self._id(row), image, depth_m, valid, nyu_intrinsics(height, width))
+
+    def _jpeg(self, row: int) -> bytes | None:
+        content = self._content(self._images, row)
+        return content if content.startswith(JPEG_MAGIC) else None
 
     def _content(self, names: np.ndarray, row: int) -> bytes:
         return self._store.read(self._name(names, row))

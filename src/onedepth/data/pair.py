@@ -68,6 +68,11 @@ class PairData(Sequence[Pair], ABC):
     def _damage(self, row: int) -> str | None:
         """What is wrong with a row as far as index, headers and sizes tell, in one line; None if nothing is."""
 
+    def _jpeg(self, row: int) -> bytes | None:
+        """A row's picture as it is stored, if that is a JPEG."""
+        del row
+        return None
+
     @property
     def ids(self) -> tuple[str, ...]:
         """The pairs' ids in order, without reading a picture."""
@@ -80,6 +85,14 @@ class PairData(Sequence[Pair], ABC):
         """
         messages = ((row, self._damage(row)) for row in self._rows)
         return [Damage(self._id(row), message) for row, message in messages if message is not None]
+
+    def jpeg(self, index: int) -> bytes | None:
+        """The picture number `index` as it is stored, if that is a JPEG; else None.
+
+        Raises:
+            DataError: it is missing or damaged.
+        """
+        return self._jpeg(self._rows[index])
 
     def without(self, ids: Collection[str]) -> Self:
         """The same data without the pairs of these ids."""

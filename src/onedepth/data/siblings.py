@@ -66,8 +66,6 @@ def _by_name(folder: Path, suffixes: set[str]) -> dict[str, Path]:
             continue
         name = path.relative_to(folder).with_suffix("").as_posix()
         if name in found:
-            raise DataError(
-                f"{folder}: {found[name].name} and {path.name} have one name, expected one of it"
-            )
+            raise DataError(f"{folder}: {found[name].name} and {path.name} have one name, expected one of it")
         found[name] = path
     return found

@@ -14,7 +14,7 @@ import os
 import struct
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,9 +100,17 @@ class ZipArchive:
         """
         entry = self._entry(name)
         self._packed(name, entry, 1)
-        header = _LOCAL.unpack(self._pread(_LOCAL.size, int(entry["offset"])))
+        header = _LOCAL.unpack(self.pread(_LOCAL.size, int(entry["offset"])))
         start = int(entry["offset"]) + _LOCAL.size + header[9] + header[10]
         return start, int(entry["packed"]), entry["method"] == _STORED
+
+    def open(self, name: str) -> MemberReader:
+        """A member to be read in parts, from anywhere in it, without holding it in memory.
+
+        Raises:
+            DataError: as `head`.
+        """
+        return MemberReader(self, name)
 
     def size(self, name: str) -> int:
         """A member's length in bytes, unpacked.
@@ -127,8 +135,8 @@ class ZipArchive:
 
     # -- reading -----------------------------------------------------------------------------------------------
 
-    def _pread(self, count: int, offset: int) -> bytes:
-        """At most `count` bytes from `offset`."""
+    def pread(self, count: int, offset: int) -> bytes:
+        """At most `count` bytes of the file from `offset`."""
         if self._fd < 0:
             try:
                 fd = os.open(self.path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
@@ -153,7 +161,7 @@ class ZipArchive:
         offset = int(entry["offset"])
         encoded = name.encode()
         beginning = _LOCAL.size + len(encoded)
-        came = self._pread(beginning + _SPARE + count, offset)
+        came = self.pread(beginning + _SPARE + count, offset)
         if len(came) < beginning:
             raise DataError(f"{self.label(name)}: lies beyond the end of the archive, which is cut off")
         header = _LOCAL.unpack_from(came)
@@ -161,7 +169,7 @@ class ZipArchive:
             raise DataError(f"{self.label(name)}: is not where the archive's directory says, the archive is damaged")
         start = beginning + header[10]
         if header[10] > _SPARE:
-            came, start = self._pread(count, offset + start), 0
+            came, start = self.pread(count, offset + start), 0
         content = came[start : start + count]
         if len(content) < count:
             raise DataError(f"{self.label(name)}: reaches beyond the end of the archive, which is cut off")
@@ -200,13 +208,13 @@ class ZipArchive:
     def _directory(self) -> tuple[bytes, int]:
         """The central directory, and by how much the offsets in it are off (bytes before the archive)."""
         size = self._stamp[0]
-        if not self._pread(4, 0):
+        if not self.pread(4, 0):
             raise DataError(f"{self.path}: is empty, expected a ZIP archive")
         tail_at = max(0, size - _END.size - 0xFFFF)
-        tail = self._pread(size - tail_at, tail_at)
+        tail = self.pread(size - tail_at, tail_at)
         at = tail.rfind(b"PK\5\6")
         if at < 0 or at + _END.size > len(tail):
-            if self._pread(4, 0) == b"PK\3\4":
+            if self.pread(4, 0) == b"PK\3\4":
                 raise DataError(
                     f"{self.path}: is a ZIP archive without its end, it is cut off at {size} bytes; fetch it again"
                 )
@@ -214,18 +222,18 @@ class ZipArchive:
         length, offset = _END.unpack_from(tail, at)[5:7]
         end = tail_at + at
         if end >= _END_64_LOCATOR.size:
-            locator = _END_64_LOCATOR.unpack(self._pread(_END_64_LOCATOR.size, end - _END_64_LOCATOR.size))
+            locator = _END_64_LOCATOR.unpack(self.pread(_END_64_LOCATOR.size, end - _END_64_LOCATOR.size))
             if locator[0] == b"PK\6\7":
                 # The record stands just before its locator unless it has grown, which nobody does.
                 end -= _END_64_LOCATOR.size + _END_64.size
-                record = self._pread(_END_64.size, end) if end >= 0 else b""
+                record = self.pread(_END_64.size, end) if end >= 0 else b""
                 if record[:4] != b"PK\6\6":
                     raise DataError(f"{self.path}: its Zip64 end is damaged; fetch it again")
                 length, offset = _END_64.unpack(record)[8:10]
         base = end - length - offset
-        if base < 0 or (length and self._pread(4, end - length) != b"PK\1\2"):
+        if base < 0 or (length and self.pread(4, end - length) != b"PK\1\2"):
             raise DataError(f"{self.path}: its directory is not where its end says, it is damaged; fetch it again")
-        return self._pread(length, end - length), base
+        return self.pread(length, end - length), base
 
     def _index(self, directory: bytes, base: int) -> tuple[NDArray[np.uint64], NDArray[np.void]]:
         """Sorted hashes of names, and the members' entries in that order."""
@@ -252,6 +260,73 @@ class ZipArchive:
         last = np.ones(len(order), np.bool_)
         last[:-1] = sorted_keys[1:] != sorted_keys[:-1]
         return sorted_keys[last], np.array(entries, _ENTRY)[order[last]]
+
+
+class MemberReader:
+    """Parts of a large member. Stored ones are read in place; deflated ones are unpacked up to the place asked for.
+
+    So that going back does not begin at the member's start, the unpacker's state (some 50 KB) is kept every
+    `_EVERY` bytes, and after each read, where reading in order goes on. No checksum is verified: it is the whole's.
+    """
+
+    _EVERY = 32 * 2**20
+    _CHUNK = 2**16
+
+    def __init__(self, archive: ZipArchive, name: str) -> None:
+        self.archive, self.name = archive, name
+        self.size = archive.size(name)
+        self._start, self._packed, self._stored = archive.place(name)
+        self._states: list[_State] = []
+        self._last: _State | None = None
+
+    def read(self, offset: int, count: int) -> bytes:
+        """`count` bytes from `offset`.
+
+        Raises:
+            DataError: the member is shorter, or damaged.
+        """
+        if offset + count > self.size:
+            raise DataError(f"{self.archive.label(self.name)}: is {self.size} bytes long, expected {offset + count}")
+        content = self.archive.pread(count, self._start + offset) if self._stored else self._unpack(offset, count)
+        if len(content) != count:
+            raise DataError(f"{self.archive.label(self.name)}: ends at byte {offset + len(content)}, it is damaged")
+        return content
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the unpackers, which a process makes itself."""
+        return self.__dict__ | {"_states": [], "_last": None}
+
+    def _unpack(self, offset: int, count: int) -> bytes:
+        known = [state for state in (*self._states, self._last) if state is not None and state.unpacked <= offset]
+        state = max(known, key=lambda one: one.unpacked, default=_State(0, 0, zlib.decompressobj(-15)))
+        # Never changed in place: another thread may start from the same state.
+        unpacked, packed, unpacker = state.unpacked, state.packed, state.unpacker.copy()
+        parts: list[bytes] = []
+        while unpacked < offset + count:
+            chunk = self.archive.pread(min(self._CHUNK, self._packed - packed), self._start + packed)
+            wanted = offset + count - unpacked
+            try:
+                content = unpacker.decompress(chunk, wanted)
+            except zlib.error as error:
+                raise DataError(f"{self.archive.label(self.name)}: cannot be unpacked, it is damaged") from error
+            packed += len(chunk) - len(unpacker.unconsumed_tail)
+            if unpacked + len(content) > offset:
+                parts.append(content[max(0, offset - unpacked) :])
+            unpacked += len(content)
+            if not content and (not chunk or unpacker.eof):
+                break
+            if unpacked // self._EVERY > max((one.unpacked // self._EVERY for one in self._states), default=0):
+                self._states.append(_State(unpacked, packed, unpacker.copy()))
+        self._last = _State(unpacked, packed, unpacker)
+        return b"".join(parts)
+
+
+class _State(NamedTuple):
+    """Where an unpacker is."""
+
+    unpacked: int
+    packed: int
+    unpacker: Any  # zlib's type has no name
 
 
 def _key(name: bytes) -> int:

@@ -5,15 +5,20 @@ A new layout is one class here, one line in `SOURCES` and one member of `Source`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from onedepth.data.bts import BtsData
 from onedepth.data.folder import FolderData
+from onedepth.data.kitti import KittiData
+from onedepth.data.nyu_mat import NyuMatData
 from onedepth.data.nyu_zip import NyuZipData
 from onedepth.data.pair import PairData
+from onedepth.data.siblings import SiblingsData
 from onedepth.data.synthetic import SyntheticData
 from onedepth.errors import DataError
 from onedepth.train.section import Section
@@ -58,6 +63,74 @@ class NyuZipSource(RealSource):
         return NyuZipData(_path(self.path), self.split, self.limit, val_scenes=self.val_scenes)
 
 
+class NyuMatSource(RealSource):
+    """The labelled pairs of NYU Depth v2 (see `onedepth.data.nyu_mat`); its test pairs are no source."""
+
+    layout: Literal["nyu_mat"]
+    path: str
+    split: Literal["train", "val"]
+    splits: str | None = None
+    val_scenes: Annotated[int, Field(ge=0)] | None = None
+
+    def open(self) -> PairData:
+        """The data set."""
+        splits = None if self.splits is None else _path(self.splits)
+        return NyuMatData(_path(self.path), self.split, self.limit, splits=splits, val_scenes=self.val_scenes)
+
+
+class ListSource(RealSource):
+    """What sources have in common whose pairs a list file names. A list named test is no source."""
+
+    path: str
+    files: str
+    depth_path: str | None = None
+
+    @field_validator("files")
+    @classmethod
+    def _not_test(cls, files: str) -> str:
+        if re.search(r"(^|[^a-z])test([^a-z]|$)", Path(files).name.lower()):
+            raise ValueError("this list is named test, nothing is trained or chosen on test data; give another list")
+        return files
+
+    @property
+    def _depths(self) -> Path | None:
+        return None if self.depth_path is None else _path(self.depth_path)
+
+
+class BtsSource(ListSource):
+    """Pairs of a list file in BTS's form (see `onedepth.data.bts`)."""
+
+    layout: Literal["bts"]
+    unit: Literal["mm", "m/256"] = "mm"
+
+    def open(self) -> PairData:
+        """The data set."""
+        files = Path(self.files).expanduser()
+        return BtsData(_path(self.path), files, self.limit, depth_path=self._depths, unit=self.unit)
+
+
+class KittiSource(ListSource):
+    """KITTI's raw recordings and annotated depth by a list file (see `onedepth.data.kitti`)."""
+
+    layout: Literal["kitti"]
+
+    def open(self) -> PairData:
+        """The data set."""
+        return KittiData(_path(self.path), Path(self.files).expanduser(), self.limit, depth_path=self._depths)
+
+
+class SiblingsSource(RealSource):
+    """Folders `rgb` and `depth` with equal names (see `onedepth.data.siblings`)."""
+
+    layout: Literal["siblings"]
+    path: str
+    unit: Literal["mm", "m/256"] = "mm"
+
+    def open(self) -> PairData:
+        """The data set."""
+        return SiblingsData(_path(self.path), self.limit, unit=self.unit)
+
+
 class SyntheticSource(Section):
     """Rooms rendered from a seed (see `onedepth.data.synthetic`)."""
 
@@ -73,8 +146,19 @@ class SyntheticSource(Section):
         return SyntheticData(self.count, seed=self.seed, height=self.height, width=self.width, split=self.split)
 
 
-Source = Annotated[FolderSource | NyuZipSource | SyntheticSource, Field(discriminator="layout")]
-SOURCES: dict[str, type[Section]] = {"folder": FolderSource, "nyu_zip": NyuZipSource, "synthetic": SyntheticSource}
+Source = Annotated[
+    FolderSource | SiblingsSource | NyuZipSource | NyuMatSource | BtsSource | KittiSource | SyntheticSource,
+    Field(discriminator="layout"),
+]
+SOURCES: dict[str, type[Section]] = {
+    "folder": FolderSource,
+    "siblings": SiblingsSource,
+    "nyu_zip": NyuZipSource,
+    "nyu_mat": NyuMatSource,
+    "bts": BtsSource,
+    "kitti": KittiSource,
+    "synthetic": SyntheticSource,
+}
 
 
 def open_source(source: Source) -> PairData:

@@ -1,0 +1,135 @@
+"""The command line's `data`: looking at RGB-D data, and rewriting it as the folder layout."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Group, Parameter
+
+from onedepth.errors import DataError, OnedepthError
+from onedepth.progress import progress
+
+if TYPE_CHECKING:
+    from onedepth.data.pair import PairData
+
+app = App(name="data", help="Look at RGB-D data, and convert it.")
+LAYOUT = Group("Layout", help="By default recognised by the files there are; see docs/data.md.")
+
+Data = Annotated[Path, Parameter(help="Folder or file of RGB-D data.")]
+Layout = Annotated[str | None, Parameter(group=LAYOUT, help="Name of the layout.")]
+Split = Annotated[str | None, Parameter(group=LAYOUT, help="Only this split.")]
+Files = Annotated[str | None, Parameter(group=LAYOUT, help="List of pairs (bts, kitti).")]
+DepthPath = Annotated[Path | None, Parameter(group=LAYOUT, help="Folder of the depths, if it is another (bts, kitti).")]
+Unit = Annotated[str | None, Parameter(group=LAYOUT, help="Of depth PNGs: mm, or m/256 (bts, siblings).")]
+Limit = Annotated[int | None, Parameter(group=LAYOUT, help="Only the first so many pairs of each split.")]
+
+DONE, SOME_FAILED, WRONG_INPUT = 0, 1, 2
+PROBLEMS = 10  # that are printed
+
+
+@app.command
+def inspect(
+    path: Data, *, layout: Layout = None, split: Split = None, files: Files = None, depth_path: DepthPath = None,
+    unit: Unit = None, limit: Limit = None,
+    sample: Annotated[int, Parameter(help="How many pairs to read, spread over all.")] = 64,
+    sheet: Annotated[Path | None, Parameter(help="Write twelve pairs as a picture here.")] = None,
+) -> int:  # fmt: skip
+    """Say what data there is: layout, counts, sizes, depths, and what is wrong with it.
+
+    Headers of all files are looked at; a sample of pairs is read.
+    """
+    from onedepth.data.survey import contact_sheet, look_at
+    from onedepth.data.survey import sample as spread
+    from onedepth.outputs import save_image
+
+    if sample < 1:
+        raise OnedepthError(f"--sample: expected 1 or more, got {sample}")
+    options = {"split": split, "files": files, "depth_path": depth_path, "unit": unit, "limit": limit}
+    name, parts = _open(path, layout, options)
+    count = sum(len(pairs) for _, pairs in parts)
+    damage = [one for _, pairs in parts for one in pairs.check()]
+    _row("layout", name)
+    splits = ", ".join(f"{split} {len(pairs)}" for split, pairs in parts if split)
+    _row("pairs", f"{count}{f' ({splits})' if splits else ''}")
+    problems = [one.message for one in damage]
+    kept = []
+    for split_name, pairs in parts:
+        whole = pairs.without([one.id for one in damage])
+        if not len(whole):
+            continue
+        indices = spread(whole, max(1, round(sample * len(whole) / count)))
+        with progress(len(indices)) as (advance, _say):
+            survey, some = look_at(whole, indices, advance)
+        kept += some
+        problems += survey.failed
+        print(f"{f'split {split_name}: ' if split_name else ''}{survey.looked_at} pairs read")
+        if not survey.looked_at:
+            continue
+        _row("sizes", ", ".join(f"{size} ({times})" for size, times in survey.sizes.most_common(5)))
+        focals = sorted(survey.focals_px)
+        _row("focal", f"{focals[0]:.1f}–{focals[-1]:.1f} px" if focals[0] < focals[-1] else f"{focals[0]:.1f} px")
+        _row("truth", f"{survey.valid_share:.1%} of pixels; {len(survey.without_truth)} pairs have none")
+        if survey.farthest_m:
+            _row("depth", f"{survey.nearest_m:.3f}–{survey.farthest_m:.3f} m")
+        for line in survey.histogram():
+            print(f"  {line}")
+    if sheet is not None and kept:
+        # Evenly from all splits.
+        chosen = kept[:: -(-len(kept) // 12)]
+        print(f"{save_image(contact_sheet(chosen), sheet)}: {len(chosen)} pairs")
+    _row("problems", str(len(problems)))
+    for message in problems[:PROBLEMS]:
+        print(f"  {message}")
+    if len(problems) > PROBLEMS:
+        print(f"  and {len(problems) - PROBLEMS} more")
+    return SOME_FAILED if problems else DONE
+
+
+@app.command
+def convert(
+    path: Data, *,
+    out: Annotated[Path, Parameter(name=["--out", "-o"], help="A new folder, or that of an interrupted conversion.")],
+    layout: Layout = None, split: Split = None, files: Files = None, depth_path: DepthPath = None, unit: Unit = None,
+    limit: Limit = None,
+) -> int:  # fmt: skip
+    """Rewrite data as a folder with index.csv: depth as 16-bit PNG in millimetres, pictures without loss.
+
+    JPEGs are copied as they are. The same command goes on with a conversion that was interrupted.
+    """
+    from onedepth.data.convert import LARGEST_MM
+    from onedepth.data.convert import convert as rewrite
+
+    options = {"split": split, "files": files, "depth_path": depth_path, "unit": unit, "limit": limit}
+    name, parts = _open(path, layout, options)
+    origin = {"path": str(path.resolve()), "layout": name} | {
+        key: str(value) for key, value in options.items() if value is not None
+    }
+    count = sum(len(pairs) for _, pairs in parts)
+    with progress(count) as (advance, _say):
+        result = rewrite(parts, out, origin, advance, lambda text: print(f"onedepth: {text}", file=sys.stderr))
+    if result.before:
+        print(f"{result.before} pairs were there already")
+    if result.clipped:
+        print(f"{result.clipped} pixels lie beyond {LARGEST_MM / 1000} m, where the format ends: without truth here")
+    print(f"{result.done} of {count} pairs, in {out}/")
+    if not result.done:
+        return WRONG_INPUT
+    return SOME_FAILED if result.failed else DONE
+
+
+def _open(path: Path, layout: str | None, options: dict[str, Any]) -> tuple[str, list[tuple[str, PairData]]]:
+    """The layout's name, and pairs by split."""
+    from onedepth.data import LAYOUTS
+    from onedepth.data.recognise import layout_of, open_parts
+
+    on_disk = [name for name in LAYOUTS if name != "synthetic"]
+    if layout is not None and layout not in on_disk:
+        raise DataError(f"--layout: no such layout {layout!r}, there are {', '.join(on_disk)}")
+    name = layout or layout_of(path, options["files"])
+    return name, open_parts(path, name, options)
+
+
+def _row(name: str, text: str) -> None:
+    print(f"{name:>10}  {text}")
