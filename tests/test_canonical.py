@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onedepth.canonical import MAX_SIDE, MIN_SIDE, NYU_FOCAL, canonical_focal_px, working_size
+from onedepth.canonical import MAX_SIDE, MIN_SIDE, NYU_FOCAL, canonical_focal_px, longest_side, working_size
 
 
 def test_canonical_focal_of_nyu_is_its_camera():
@@ -39,3 +39,20 @@ def test_scales_with_the_picture(height, width, factor):
 )
 def test_working_size(picture, expected):
     assert working_size(*picture, 256 * 320, 32) == expected
+
+
+@pytest.mark.parametrize(
+    ("picture", "expected"),
+    [
+        # √(491520 / 465750) = 1.0273; 375 · 1.0273 / 32 = 12.04 → 12, 1242 · 1.0273 / 32 = 39.87 → 40
+        ((375, 1242), (384, 1280)),
+        # 2 · √491520 = 1402.2; 1402.2 / 32 = 43.8 → 44
+        ((1, 100_000), (MIN_SIDE, 44 * 32)),
+    ],
+)
+def test_a_network_that_works_on_long_pictures_keeps_their_aspect(picture, expected):
+    assert working_size(*picture, 384 * 1280, 32) == expected
+
+
+def test_the_bound_of_small_networks_is_fixed():
+    assert longest_side(256 * 320, 32) == longest_side(512 * 512, 32) == MAX_SIDE

@@ -9,6 +9,7 @@ BLOCKED = (
     "torchvision",
     "timm",
     "lightning",
+    "h5py",
     "onnx",
     "onnxscript",
     "pydantic",

@@ -16,7 +16,7 @@ NYU_FOCAL = 518.86 / 640
 
 MIN_SIDE = 64
 MAX_SIDE = 1024
-"""Bounds of the working height and width, for pictures that are much longer than wide."""
+"""Bounds of the working height and width, for pictures that are much longer than wide; see `longest_side`."""
 
 
 def canonical_focal_px(height: int, width: int, canonical_focal: float) -> float:
@@ -30,14 +30,24 @@ def canonical_focal_px(height: int, width: int, canonical_focal: float) -> float
     return canonical_focal * math.sqrt(height * width * 4 / 3)
 
 
+def longest_side(area: int, multiple: int) -> int:
+    """The bound of the working height and width of a network of this working area, a multiple of its stride.
+
+    At least `MAX_SIDE`, and twice the side of the square of that area, so that a picture four times as long as wide
+    keeps its aspect: KITTI's network works at 384×1280.
+    """
+    return max(MAX_SIDE, math.ceil(2 * math.sqrt(area) / multiple) * multiple)
+
+
 def working_size(height: int, width: int, area: int, multiple: int) -> tuple[int, int]:
     """Height and width at which the network works: the picture's aspect, a constant area, multiples of its stride.
 
     Halves are rounded to even, as ONNX's Round does.
     """
     scale = math.sqrt(area / (height * width))
+    longest = longest_side(area, multiple)
 
     def side(length: int) -> int:
-        return min(MAX_SIDE, max(MIN_SIDE, round(length * scale / multiple) * multiple))
+        return min(longest, max(MIN_SIDE, round(length * scale / multiple) * multiple))
 
     return side(height), side(width)

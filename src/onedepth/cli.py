@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, CycloptsError, Group, Parameter
 
 from onedepth import __version__
+from onedepth.cli_import import import_keras
 from onedepth.errors import MissingExtraError, OnedepthError, OutputError
 from onedepth.progress import progress
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from onedepth.predictor import Predictor
 
 app = App(name="onedepth", help="Metric depth from one image.", version=__version__, help_on_error=False)
+app.command(import_keras)
 CAMERA = Group("Camera", help="Sets the scale of the metres. Without it: the picture's EXIF data, else a usual camera.")
 
 Inputs = Annotated[list[str], Parameter(help="Pictures, folders of pictures, or quoted glob patterns.", negative=())]

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from onedepth.data.synthetic import render_scene
 from onedepth.train.augment import Augment, Batch, View, warp
 from onedepth.train.draws import Draws
-from onedepth.train.loader import collate
+from onedepth.train.loader import Item, collate
 from onedepth.train.recipe import AugmentConfig, NetworkConfig
 
 STILL = AugmentConfig(mirror=0, channel_permutation=0)
@@ -245,10 +245,10 @@ def test_truth_out_of_the_networks_range_is_invalid():
 
 
 def white_beside_a_larger_one() -> Batch:
-    def item(height: int, width: int, depth_m: float) -> tuple[Tensor, Tensor, Tensor]:
+    def item(height: int, width: int, depth_m: float) -> Item:
         image = torch.full((3, height, width), 255, dtype=torch.uint8)
         camera = torch.tensor([100.0, 100.0, (width - 1) / 2, (height - 1) / 2])
-        return image, torch.full((1, height, width), depth_m), camera
+        return Item(0, image, torch.full((1, height, width), depth_m), camera)
 
     return collate([item(40, 50, 3.0), item(90, 70, 4.0), item(30, 120, 5.0)])
 
@@ -277,7 +277,7 @@ def test_a_picture_looks_the_same_in_any_company(config: AugmentConfig):
         scene = render_scene(1, index, height, width)
         k = scene.intrinsics
         image, depth_m = torch.from_numpy(scene.image).permute(2, 0, 1), torch.from_numpy(scene.depth_m)[None]
-        items.append((image, depth_m, torch.tensor([k.fx, k.fy, k.cx, k.cy])))
+        items.append(Item(index, image, depth_m, torch.tensor([k.fx, k.fy, k.cx, k.cy])))
     together = collate(items)
     matrix = Augment(config, network())._geometry(together, Draws(2, 2))
     both = warp(together, matrix, network())

@@ -8,8 +8,8 @@ import torch
 
 from onedepth.data.pair import Pair
 from onedepth.depth import Intrinsics
-from onedepth.errors import DataError
-from onedepth.train.loader import Items, SeededOrder, train_loader
+from onedepth.errors import DataError, RecipeError
+from onedepth.train.loader import Items, SeededOrder, Share, collate, train_loader, worker_count
 from onedepth.train.sources import FolderSource, SyntheticSource, open_source
 
 
@@ -38,7 +38,8 @@ class Counting:
 
 def test_a_picture_near_the_working_size_is_kept():
     pair = numbered(90, 120)
-    image, depth_m, camera = Items([pair], (48, 64), cache=False)[0]
+    item = Items([pair], (48, 64), cache=False)[0]
+    image, depth_m, camera = item.image, item.depth_m, item.intrinsics
     assert torch.equal(image, torch.from_numpy(pair.image).permute(2, 0, 1))
     valid = torch.from_numpy(pair.valid)
     assert torch.equal(depth_m[0][valid], torch.from_numpy(pair.depth_m)[valid])
@@ -49,8 +50,8 @@ def test_a_picture_near_the_working_size_is_kept():
 @pytest.mark.parametrize("size", [(48, 64), (16, 32)])
 def test_the_stored_frame_has_no_truth(size):
     pair = numbered(90, 120)
-    whole = Items([pair], size, cache=False)[0][1][0]
-    framed = Items([pair], size, cache=False, border_px=9)[0][1][0]
+    whole = Items([pair], size, cache=False)[0].depth_m[0]
+    framed = Items([pair], size, cache=False, border_px=9)[0].depth_m[0]
     frame = 9 * framed.shape[0] / 90  # it is reduced with the picture
     outer, inner = int(frame), int(frame) + 1
     outside = torch.ones_like(framed, dtype=torch.bool)
@@ -63,7 +64,8 @@ def test_the_stored_frame_has_no_truth(size):
 
 def test_a_large_picture_is_reduced_with_its_camera():
     pair = numbered(150, 200)
-    image, depth_m, camera = Items([pair], (32, 48), cache=False)[0]
+    item = Items([pair], (32, 48), cache=False)[0]
+    image, depth_m, camera = item.image, item.depth_m, item.intrinsics
     height, width = image.shape[1:]
     assert height * width <= 4 * 32 * 48 * 1.35
     assert height / width == pytest.approx(150 / 200, rel=0.03)
@@ -93,7 +95,7 @@ def test_the_cache_reads_each_pair_once():
 
 def test_the_order_depends_on_seed_and_epoch_alone():
     def order(seed: int, epoch: int) -> list[int]:
-        sampler = SeededOrder(20, seed)
+        sampler = SeededOrder(20, seed, Share(5))
         sampler.set_epoch(epoch)
         return list(sampler)
 
@@ -102,18 +104,70 @@ def test_the_order_depends_on_seed_and_epoch_alone():
     assert len({tuple(order(seed, epoch)) for seed in range(3) for epoch in range(3)}) == 9
 
 
-@pytest.mark.parametrize(("count", "processes"), [(20, 1), (20, 2), (23, 4)])
-def test_processes_that_train_together_share_the_pairs(count: int, processes: int):
-    shares = [SeededOrder(count, 5, rank, processes) for rank in range(processes)]
-    drawn = [list(share) for share in shares]
-    assert [len(share) for share in shares] == [len(one) for one in drawn] == [count // processes] * processes
-    assert len({number for one in drawn for number in one}) == count // processes * processes
-
-
-@pytest.mark.parametrize(("count", "batches"), [(3, [3]), (4, [4]), (10, [4, 4])])
-def test_the_last_incomplete_batch_is_dropped_unless_it_is_the_only_one(count: int, batches: list[int]):
+@pytest.mark.parametrize(("count", "batches"), [(4, [4]), (10, [4, 4])])
+def test_an_epoch_has_whole_steps_only(count: int, batches: list[int]):
     items = Items([numbered(40, 50)] * count, (48, 64), cache=True)
-    assert [len(batch.image) for batch in train_loader(items, 4, workers=0, seed=0)] == batches
+    loader = train_loader(items, Share(4), workers=0, seed=0)
+    assert [len(batch.image) for batch in loader] == batches
+    assert len(loader) == len(batches)
+
+
+def test_more_pairs_a_step_than_there_are_is_refused():
+    with pytest.raises(RecipeError, match=r"a step takes 4 pairs, but data\.train has 3; give 3 or less"):
+        train_loader(Items([numbered(40, 50)] * 3, (48, 64), cache=True), Share(4), workers=0, seed=0)
+
+
+def test_a_batch_knows_its_pairs():
+    items = Items([numbered(40, 50)] * 10, (48, 64), cache=False)
+    batches = list(train_loader(items, Share(5), workers=0, seed=0))
+    assert sorted(torch.cat([batch.number for batch in batches]).tolist()) == list(range(10))
+    assert all(batch.damaged == () for batch in batches)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_loader_begins_after_the_steps_that_were_done(workers: int):
+    items = Items([numbered(40, 50)] * 12, (48, 64), cache=False)
+    whole = [batch.number.tolist() for batch in train_loader(items, Share(4), 0, seed=1)]
+    rest = train_loader(items, Share(4), workers, seed=1, steps_done=1)
+    assert [batch.number.tolist() for batch in rest] == whole[1:]
+    rest.sampler.set_epoch(1)
+    undisturbed = train_loader(items, Share(4), 0, seed=1)
+    undisturbed.sampler.set_epoch(1)
+    assert [batch.number.tolist() for batch in rest] == [batch.number.tolist() for batch in undisturbed]
+
+
+class PartlyDamaged(Counting):
+    """Pair 1 cannot be decoded."""
+
+    def __getitem__(self, index: int) -> Pair:
+        if index == 1:
+            raise DataError("one.png: cannot be read")
+        return super().__getitem__(index)
+
+
+def test_a_damaged_pair_is_left_out_and_named_but_never_replaced():
+    pairs = PartlyDamaged([numbered(40, 50)] * 4)
+    [batch] = train_loader(Items(pairs, (48, 64), cache=True, skip_damaged=True), Share(4), workers=0, seed=0)
+    assert sorted(batch.number.tolist()) == [0, 2, 3]
+    assert len(batch.image) == 3
+    assert batch.damaged == ("one.png: cannot be read",)
+    with pytest.raises(DataError, match=r"one\.png"):
+        list(train_loader(Items(pairs, (48, 64), cache=True), Share(4), workers=0, seed=0))
+
+
+def test_a_batch_of_damaged_pairs_alone_is_refused():
+    with pytest.raises(DataError, match=r"a\.png: broken; all 2 pairs of this batch are damaged"):
+        collate([DataError("a.png: broken"), DataError("b.png: broken")])
+
+
+def test_workers_by_default(monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 6)
+    assert worker_count("auto", cache=True) == 0
+    assert worker_count("auto", cache=False) == 6
+    assert worker_count("auto", cache=False, processes_here=4) == 1
+    assert worker_count(3, cache=True) == 3
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    assert worker_count("auto", cache=False) == 8
 
 
 def test_a_recipes_sources_open():

@@ -10,6 +10,7 @@ import yaml
 
 from onedepth.errors import RecipeError
 from onedepth.train.recipe import Recipe, load, parse, shipped
+from onedepth.train.sources import SOURCES
 
 MINIMAL: dict[str, Any] = {
     "name": "minimal",
@@ -126,6 +127,16 @@ def test_what_is_not_a_mapping_is_refused(tmp_path: Path, text: str, kind: str):
         ("data.train.pth=x", "data.train.pth: unknown key (did you mean path?)"),
         ("data.val.cuont=3", "data.val.cuont: unknown key (did you mean count?)"),
         ("data.val.path=x", "data.val.path: unknown key"),
+        # a number or a word
+        (
+            "augment.channel_permutation=often",
+            "augment.channel_permutation: input should be a valid number, unable to parse string as a number "
+            "or input should be 'paper' or 'code', got 'often'",
+        ),
+        (
+            "data.workers=-1",
+            "data.workers: input should be greater than or equal to 0 or input should be 'auto', got -1",
+        ),
         # types
         ("schedule.epochs=many", "schedule.epochs: input should be a valid integer"),
         ("schedule.epochs=2.5", "schedule.epochs: input should be a valid integer"),
@@ -147,16 +158,16 @@ def test_what_is_not_a_mapping_is_refused(tmp_path: Path, text: str, kind: str):
         ("network.size=[255, 320]", "network.size.0: input should be a multiple of 2, got 255"),
         ("network.min_depth_m=20", "network: min_depth_m 20.0 is not below max_depth_m 10.0"),
         ("loss.l1=-1", "loss.l1: input should be greater than or equal to 0, got -1"),
-        ("precision=bf16", "precision: input should be '32-true', 'bf16-mixed' or '16-mixed', got 'bf16'"),
+        ("precision=bf16", "precision: input should be '32-true', 'bf16-mixed', '16-mixed' or '64-true', got 'bf16'"),
         # names from our own lists
-        ("loss.sim=1", "loss.sim: no such loss term (did you mean ssim?); there are: gradient, l1,"),
+        ("loss.sim=1", "loss.sim: no such loss term (did you mean ssim?); there are: berhu, gradient,"),
         ("validation.protocol=eigne", "validation.protocol: no such protocol (did you mean eigen?)"),
         # the kinds of data
         (
             "data.train={layout: foldr, path: x}",
-            "data.train.layout: no such layout (did you mean folder?); there are: folder, synthetic",
+            f"data.train.layout: no such layout (did you mean folder?); there are: {', '.join(SOURCES)}",
         ),
-        ("data.train={path: x}", "data.train.layout: this key is missing; there are: folder, synthetic"),
+        ("data.train={path: x}", f"data.train.layout: this key is missing; there are: {', '.join(SOURCES)}"),
         ("data.train={layout: folder}", "data.train.path: this key is missing"),
         ("data.train=here", "data.train: "),
         ("data.val={layout: synthetic}", "data.val.count: this key is missing"),

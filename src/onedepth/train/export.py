@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 import onedepth
-from onedepth.canonical import MAX_SIDE, MIN_SIDE
+from onedepth.canonical import MIN_SIDE, longest_side
 from onedepth.data.pair import Pair
 from onedepth.errors import OnedepthError
 from onedepth.evaluate import Report, evaluate
@@ -257,7 +257,9 @@ def _for_card(report: Report, source: Source) -> dict[str, object]:
 def _network_graph(network: DepthNetwork) -> onnx.ModelProto:
     # Sizes are multiples of the stride, so that no arithmetic on shapes enters the graph.
     stride = network.stride
-    rows, columns = Dim("rows", min=2, max=MAX_SIDE // stride), Dim("columns", min=2, max=MAX_SIDE // stride)
+    height, width = network.config.size
+    most = longest_side(height * width, stride) // stride
+    rows, columns = Dim("rows", min=2, max=most), Dim("columns", min=2, max=most)
     example = torch.rand(2, 3, 4 * stride, 6 * stride)
     wrapped = _Aligned(network).eval().to("cpu")
     quiet = logging.getLogger("torch.onnx")
@@ -289,7 +291,7 @@ def _whole_graph(network: onnx.ModelProto, card: ModelCard) -> onnx.ModelProto:
             area=card.working_area,
             multiple=card.working_multiple,
             shortest=MIN_SIDE,
-            longest=MAX_SIDE,
+            longest=longest_side(card.working_area, card.working_multiple),
         )
     )
     after = onnx.parser.parse_model(

@@ -211,7 +211,7 @@ def parse(values: dict[str, Any], where: str = "recipe") -> Recipe:
     try:
         recipe = Recipe.model_validate(values)
     except ValidationError as error:
-        raise RecipeError(f"{where}: " + "; ".join(_explain(item) for item in error.errors())) from error
+        raise RecipeError(f"{where}: " + "; ".join(_explanations(error.errors()))) from error
     from onedepth.protocols import PROTOCOLS
     from onedepth.train.losses import TERMS
 
@@ -263,9 +263,24 @@ def _override(values: dict[str, Any], override: str) -> None:
         raise RecipeError(f"{override!r}: the value is not readable as YAML") from error
 
 
+def _explanations(errors: Iterable[Any]) -> list[str]:
+    """One sentence for each key; of a key that may be a number or a word, what either would have to be."""
+    by_key: dict[str, list[str]] = {}
+    for item in errors:
+        path, _, message = _explain(item).partition(": ")
+        by_key.setdefault(path, []).append(message)
+    result = []
+    for path, messages in by_key.items():
+        *others, last = messages
+        wanted = [message.rpartition(", got ")[0] for message in others]
+        result.append(f"{path}: " + " or ".join([*wanted, last]))
+    return result
+
+
 def _explain(item: Any) -> str:
-    # The discriminator of a union appears as a part of the path that the user never wrote.
-    path = ".".join(str(part) for part in item["loc"] if part not in SOURCES)
+    # A union's member appears as a part of the path that the user never wrote: of sources, or of number and word.
+    parts = [str(part) for part in item["loc"] if part not in SOURCES]
+    path = ".".join(part for part in parts if not part.startswith(("constrained-", "literal[")))
     if item["type"] == "extra_forbidden":
         known = _keys_beside(item["loc"])
         return f"{path}: unknown key{_nearest(str(item['loc'][-1]), known)}"

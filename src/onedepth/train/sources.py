@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from onedepth.data.folder import FolderData
+from onedepth.data.nyu_zip import NyuZipData
 from onedepth.data.pair import PairData
 from onedepth.data.synthetic import SyntheticData
 from onedepth.errors import DataError
@@ -41,6 +42,22 @@ class FolderSource(RealSource):
         return FolderData(_path(self.path), split=self.split, limit=self.limit)
 
 
+class NyuZipSource(RealSource):
+    """DenseDepth's `nyu_data.zip`, packed or unpacked (see `onedepth.data.nyu_zip`).
+
+    Its test pairs are no source: nothing is trained or chosen on them. `val` are rooms held out of the training pairs.
+    """
+
+    layout: Literal["nyu_zip"]
+    path: str
+    split: Literal["train", "val"] = "train"
+    val_scenes: Annotated[int, Field(ge=0)] | None = None
+
+    def open(self) -> PairData:
+        """The data set."""
+        return NyuZipData(_path(self.path), self.split, self.limit, val_scenes=self.val_scenes)
+
+
 class SyntheticSource(Section):
     """Rooms rendered from a seed (see `onedepth.data.synthetic`)."""
 
@@ -56,8 +73,8 @@ class SyntheticSource(Section):
         return SyntheticData(self.count, seed=self.seed, height=self.height, width=self.width, split=self.split)
 
 
-Source = Annotated[FolderSource | SyntheticSource, Field(discriminator="layout")]
-SOURCES: dict[str, type[Section]] = {"folder": FolderSource, "synthetic": SyntheticSource}
+Source = Annotated[FolderSource | NyuZipSource | SyntheticSource, Field(discriminator="layout")]
+SOURCES: dict[str, type[Section]] = {"folder": FolderSource, "nyu_zip": NyuZipSource, "synthetic": SyntheticSource}
 
 
 def open_source(source: Source) -> PairData:
