@@ -218,6 +218,44 @@ def train(
 
 
 @app.command
+def ablate(
+    recipe: Annotated[str, Parameter(help="Name of a recipe in the package, or a YAML file.")],
+    overrides: Annotated[
+        list[str] | None,
+        Parameter(help="As for train; a list is an axis: 'network.decoder.width=[32, 64]'.", negative=()),
+    ] = None,
+    *,
+    folder: Annotated[Path | None, Parameter(help="Folder of all rows.", show_default="ablations/NAME")] = None,
+    limit_rows: Annotated[int | None, Parameter(help="Train no more than so many rows now.")] = None,
+    dry_run: Annotated[
+        bool, Parameter(negative=(), help="Only print the rows, with parameters and multiply-accumulates.")
+    ] = False,
+) -> int:
+    """Train a recipe over a grid of overrides, and print the table.
+
+    Every override whose value is a list is an axis (for a key that is a list itself, a list of lists). Each row is an
+    ordinary run; the same command goes on where it was broken off, and another grid adds its rows to the table.
+    """
+    with _wing():
+        from onedepth.train import ablate as ablation
+        from onedepth.train.ablation_table import FAILED, to_markdown
+    if limit_rows is not None and limit_rows < 1:
+        raise OnedepthError(f"--limit-rows: expected 1 or more, got {limit_rows}")
+    rows = ablation.grid(recipe, overrides or [])
+    if dry_run:
+        print(to_markdown(ablation.measured(rows), trained=False), end="")
+        return DONE
+    place = folder or Path("ablations") / rows[0].recipe.name
+    try:
+        records = ablation.Ablation(place, rows, progress=sys.stderr.isatty()).run(limit_rows)
+    except KeyboardInterrupt:
+        _complain(f"interrupted; the same command goes on, with the finished rows in {place}/")
+        return INTERRUPTED
+    print(f"{ablation.status_of(records)}; {place}/table.md and table.csv")
+    return SOME_FAILED if any(record.status == FAILED for record in records) else DONE
+
+
+@app.command
 def export(
     run: Annotated[Path, Parameter(help="Folder of a training run.")],
     *,

@@ -143,7 +143,7 @@ def run_rows(folder: Path) -> Rows:
 
     recipe = recipe_of(folder)
     rows = [("run", str(folder)), ("epochs", _progress(folder / LAST, recipe.schedule.epochs))]
-    best = _best(folder / HISTORY)
+    best = best_epoch(folder / HISTORY)
     if best is None:
         rows.append(("best on val", "not measured yet"))
     else:
@@ -201,8 +201,8 @@ def _progress(path: Path, epochs: int) -> str:
     return f"{done} of {epochs} done, {steps} steps"
 
 
-def _best(path: Path) -> dict[str, str] | None:
-    """The line of a run's history that best.ckpt was kept for."""
+def best_epoch(path: Path) -> dict[str, str] | None:
+    """The line of a run's history.csv that best.ckpt was kept for; None before the first validation."""
     if not path.is_file():
         return None
     lines = list(csv.DictReader(path.read_text("utf-8").splitlines()))

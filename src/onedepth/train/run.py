@@ -15,7 +15,7 @@ import logging
 import os
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -197,8 +197,12 @@ def _append(path: Path, step: int, losses: list[float]) -> None:
     _write(path, "\n".join(["step,loss", *kept, *new]) + "\n")
 
 
-def train(recipe: Recipe, folder: Path, resume: bool = False, progress: bool = True) -> DepthModule:
+def train(
+    recipe: Recipe, folder: Path, resume: bool = False, progress: bool = True, also: Sequence[Callback] = ()
+) -> DepthModule:
     """Train by a recipe in `folder`, from the start or from its last checkpoint; gives back what it learned.
+
+    Callbacks in `also` watch the training; their state goes into the checkpoints.
 
     Raises:
         RecipeError: to resume, the folder must hold a run of the same recipe; to start, it must hold none.
@@ -232,6 +236,7 @@ def train(recipe: Recipe, folder: Path, resume: bool = False, progress: bool = T
     callbacks: list[Callback] = []
     if recipe.schedule.ema:
         callbacks.append(WeightAveraging(multi_avg_fn=moving_average(recipe.schedule.ema)))
+    callbacks.extend(also)
     callbacks.append(Journal(folder, recipe.schedule.save_every_steps))
     if progress:
         callbacks.append(RichProgressBar(leave=False) if os.isatty(2) else TQDMProgressBar(refresh_rate=20))
