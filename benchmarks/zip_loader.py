@@ -67,10 +67,10 @@ def make(folder: Path, pairs: int) -> tuple[Path, Path]:
 def rate(path: Path, workers: int, pairs: int) -> float:
     """Images per second through the training loader, once its workers are up."""
     from onedepth.data.nyu_zip import NyuZipData
-    from onedepth.train.loader import Items, train_loader
+    from onedepth.train.loader import Items, Share, train_loader
 
     data = NyuZipData(path, val_scenes=0, limit=min(pairs, READ + 8 * BATCH))
-    batches = iter(train_loader(Items(data, (256, 320), cache=False), BATCH, workers, seed=0))
+    batches = iter(train_loader(Items(data, (256, 320), cache=False), Share(BATCH), workers, seed=0))
     for _ in range(4):
         next(batches)
     started = time.perf_counter()
@@ -82,11 +82,11 @@ def memory_mb(path: Path | None, workers: int, pairs: int) -> float:
     """Proportional set size of this process and its workers, with the archive's loader running or without one."""
     from onedepth.data.nyu_zip import NyuZipData
     from onedepth.data.synthetic import SyntheticData
-    from onedepth.train.loader import Items, train_loader
+    from onedepth.train.loader import Items, Share, train_loader
 
     torch_threads_up()
     data = SyntheticData(BATCH * 40, height=8, width=8) if path is None else NyuZipData(path, val_scenes=0)[:pairs]
-    batches = iter(train_loader(Items(data, (256, 320), cache=False), BATCH, workers, seed=0))
+    batches = iter(train_loader(Items(data, (256, 320), cache=False), Share(BATCH), workers, seed=0))
     last = None
     for _ in range(min(30, len(data) // BATCH)):
         last = next(batches)

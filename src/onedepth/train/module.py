@@ -188,7 +188,8 @@ class DepthModule(pl.LightningModule):
         if schedule.optimizer == "adamw":
             optimizer: torch.optim.Optimizer = torch.optim.AdamW(groups, weight_decay=schedule.weight_decay)
         else:
-            optimizer = torch.optim.Adam(groups, weight_decay=schedule.weight_decay, amsgrad=True)
+            # ε of Keras, with which the authors trained; torch's own is 1e-8.
+            optimizer = torch.optim.Adam(groups, weight_decay=schedule.weight_decay, amsgrad=True, eps=1e-7)
         steps = int(self.trainer.estimated_stepping_batches)
         curve = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_at(step, steps, schedule))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": curve, "interval": "step"}}
