@@ -85,7 +85,7 @@ def within(queries: NDArray[np.float64], cloud: NDArray[np.float64], radius: flo
     """Bool `[q]`: which queries `[q, 3]` have a point of the cloud `[n, 3]` no further away than `radius`.
 
     Points are sorted into cubes. Sharing one whose diagonal is the radius proves a neighbour; whoever is still without
-    one looks at the points of the 27 cubes around it whose side is the radius.
+    one looks at the points of the 27 cubes around it whose side is the radius, nearest columns first.
     """
     found = _share_a_cube(queries, cloud, radius / np.sqrt(3.001))
     corner = np.minimum(cloud.min(axis=0), queries.min(axis=0)) - 2 * radius
@@ -94,15 +94,18 @@ def within(queries: NDArray[np.float64], cloud: NDArray[np.float64], radius: flo
     factors = np.array([sides[1] * sides[2], sides[2], 1])
     numbers = cubes @ factors
     order = np.argsort(numbers)
-    numbers, cloud = numbers[order], cloud[order]
-    steps = sorted(np.ndindex(3, 3, 3), key=lambda step: sum(abs(side - 1) for side in step))
+    cloud = cloud[order]
+    occupied, starts = np.unique(numbers[order], return_index=True)
+    starts = np.append(starts, len(cloud))
     waiting = np.flatnonzero(~found)
     homes = np.floor((queries[waiting] - corner) / radius).astype(np.int64)
-    for step in steps:
+    for x, y in ((0, 0), (0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1)):
         if not waiting.size:
             break
-        cube = (homes + np.array(step) - 1) @ factors
-        first, last = np.searchsorted(numbers, cube), np.searchsorted(numbers, cube, side="right")
+        cube = (homes + np.array((x, y, 0))) @ factors
+        # Cubes that follow each other in z have numbers that do, too: three at once.
+        first = starts[np.searchsorted(occupied, cube - 1)]
+        last = starts[np.searchsorted(occupied, cube + 1, side="right")]
         hit = _near_any(queries[waiting], cloud, first, last, radius)
         found[waiting[hit]] = True
         waiting, homes = waiting[~hit], homes[~hit]

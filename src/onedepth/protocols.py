@@ -203,6 +203,12 @@ def camera(protocol: Protocol, pair: Pair) -> Intrinsics:
     return Intrinsics(intrinsics.fx, intrinsics.fy, intrinsics.cx - columns.start, intrinsics.cy - rows.start)
 
 
+def picture(protocol: Protocol, pair: Pair) -> NDArray[np.uint8]:
+    """uint8 `[h, w, 3]`: the part of the image that `apply` compares, pixel by pixel."""
+    image = pair.image if protocol.geometry is None else protocol.geometry.image(pair.image)
+    return image[_inside(protocol, image.shape[0], image.shape[1])]
+
+
 def check_size(protocol: Protocol, pair: Pair) -> None:
     """Refuse a picture that the protocol's crop is not made for.
 
