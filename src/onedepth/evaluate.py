@@ -275,6 +275,7 @@ class _Views:
         self.source = source
         self.pair = pair
         self._kept: dict[View, NDArray[np.floating] | None] = {}
+        self._means: dict[tuple[View, tuple[float, float]], NDArray[np.float32]] = {}
 
     def depth_m(self, view: View) -> NDArray[np.floating] | None:
         if isinstance(self.source, ModelPredictions):
@@ -303,7 +304,11 @@ class _Views:
         back = self.depth_m(View(protocol.geometry, mirrored=True))
         if back is None:
             return direct, True
-        return _mean_of_views(direct, back, (protocol.min_depth_m, protocol.max_depth_m)), False
+        cap = (protocol.min_depth_m, protocol.max_depth_m)
+        key = (View(protocol.geometry), cap)
+        if key not in self._means:
+            self._means[key] = _mean_of_views(direct, back, cap)
+        return self._means[key], False
 
 
 class _Tally:

@@ -60,7 +60,8 @@ _THRESHOLDS = (1.25, 1.25**2, 1.25**3)  # exact in float64
 
 # Small enough that a block's arrays stay in the processor's cache and come from memory that is at hand: an
 # image at once takes four times as long, most of it in the system's handing out of fresh pages.
-_BLOCK = 1 << 14
+_BLOCK = 1 << 15
+_ONES = np.ones(_BLOCK)
 
 
 @dataclass(frozen=True)
@@ -155,27 +156,32 @@ def measure(pred_m: ArrayLike, true_m: ArrayLike, valid: ArrayLike, *, swapped: 
     Raises:
         ValueError: shapes differ, or a valid pixel's truth is not a finite number above 0.
     """
-    p, t = _valid_pixels(pred_m, true_m, valid)
-    if not np.all(_is_depth(t)):
-        raise ValueError("true_m holds a value that is not a finite number above 0 where valid is True")
-    if swapped:
-        p, t = t, p
+    p, t, mask = _checked(pred_m, true_m, valid)
     total = Sums()
-    for start in range(0, p.size, _BLOCK):
-        total += _measure_block(p[start : start + _BLOCK], t[start : start + _BLOCK])
+    rows = max(1, _BLOCK * len(p) // max(1, p.size))
+    for top in range(0, len(p), rows):
+        inside = mask[top : top + rows]
+        there, truth = p[top : top + rows][inside], t[top : top + rows][inside]
+        for start in range(0, there.size, _BLOCK):  # more than one only where rows are very long
+            total += _measure_block(there[start : start + _BLOCK], truth[start : start + _BLOCK], swapped)
     return total
 
 
-def _measure_block(p: NDArray[np.floating], t: NDArray[np.floating]) -> Sums:
-    """The sums of pixels `[n]` that all have a truth; with swapped arguments it is `t` that may be invalid."""
+def _measure_block(p: NDArray[np.floating], t: NDArray[np.floating], swapped: bool) -> Sums:
+    """The sums of at most `_BLOCK` pixels `[n]` that all have a truth."""
+    if not _all_depths(t):
+        raise ValueError("true_m holds a value that is not a finite number above 0 where valid is True")
     pixels = p.size
-    known = _is_depth(p) & _is_depth(t)
-    invalid = pixels - int(np.count_nonzero(known))
-    if invalid:
+    invalid = 0
+    if not _all_depths(p):
+        known = _is_depth(p)
+        invalid = pixels - int(np.count_nonzero(known))
         p, t = p[known], t[known]
     if not p.size:
         return Sums(pixels=pixels, invalid=invalid)
     p, t = p.astype(np.float64), t.astype(np.float64)
+    if swapped:
+        p, t = t, p
     ratio = p / t
     largest = np.maximum(ratio, t / p)
     within = [int(np.count_nonzero(largest < threshold)) for threshold in _THRESHOLDS]
@@ -183,14 +189,15 @@ def _measure_block(p: NDArray[np.floating], t: NDArray[np.floating]) -> Sums:
     relative = error / t
     inverse = relative / p
     g = np.log(ratio)
-    log_mean = float(np.mean(g))
-    log = float(np.sum(np.abs(g)))
+    ones = _ONES[: p.size]  # a product with ones adds twice as fast as np.sum
+    log_mean = float(np.dot(g, ones)) / p.size
+    log = float(np.dot(np.abs(g), ones))
     g -= log_mean
     return Sums(
         pixels=pixels,
         invalid=invalid,
         within=(within[0], within[1], within[2]),
-        relative=float(np.sum(np.abs(relative))),
+        relative=float(np.dot(np.abs(relative), ones)),
         square=float(np.dot(error, error)),
         square_per_m=float(np.dot(error, relative)),
         square_relative=float(np.dot(relative, relative)),
@@ -217,8 +224,8 @@ def count_invalid_predictions(pred_m: ArrayLike, valid: ArrayLike) -> int:
         pred_m: `[H, W]`, predicted depth in metres.
         valid: bool `[H, W]`, where the truth is known.
     """
-    p, _ = _valid_pixels(pred_m, pred_m, valid)
-    return int(np.count_nonzero(~_is_depth(p)))
+    p, _, mask = _checked(pred_m, pred_m, valid)
+    return int(np.count_nonzero(~_is_depth(p[mask])))
 
 
 def mark_invalid(pred_m: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -256,17 +263,22 @@ class Mean:
         return {key: total / self.count for key, total in self._sums.items()}
 
 
-def _valid_pixels(
+def _checked(
     pred_m: ArrayLike, true_m: ArrayLike, valid: ArrayLike
-) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """`[n]` each: prediction and truth of the valid pixels."""
-    p, t, mask = np.asarray(pred_m), np.asarray(true_m), np.asarray(valid)
+) -> tuple[NDArray[np.floating], NDArray[np.floating], NDArray[np.bool_]]:
+    """The three as arrays of one shape."""
+    p, t, mask = np.atleast_1d(pred_m), np.atleast_1d(true_m), np.atleast_1d(valid)
     if not p.shape == t.shape == mask.shape:
         raise ValueError(f"prediction {p.shape}, truth {t.shape} and valid {mask.shape} must be of one shape")
     if mask.dtype != np.bool_:  # 0 and 1 as numbers would pick pixels by position
         raise ValueError(f"valid is of type {mask.dtype}, expected bool")
-    return p[mask], t[mask]
+    return p, t, mask
 
 
 def _is_depth(depth_m: NDArray[np.floating]) -> NDArray[np.bool_]:
     return (depth_m > 0) & (depth_m < np.inf)
+
+
+def _all_depths(depth_m: NDArray[np.floating]) -> bool:
+    """Whether all are; quicker than asking each one. NaN is no minimum above 0."""
+    return depth_m.size == 0 or bool(depth_m.min() > 0 and depth_m.max() < np.inf)
