@@ -87,18 +87,18 @@ def _nearest(index: NDArray[np.intp], before: int, after: int) -> NDArray[np.int
     return index * before // after
 
 
-def _between_four(image: NDArray[np.number], shape: Shape) -> NDArray[np.float32]:
-    """float32 `[h, w, C]` of an image `[H, W, C]`."""
+def _between_four(image: NDArray[np.number], shape: Shape) -> NDArray[np.float64]:
+    """float64 `[h, w, C]` of an image `[H, W, C]`."""
     values: NDArray[np.number] = image
     for axis, length in enumerate(shape):
         before = values.shape[axis]
         place = np.clip((np.arange(length) + 0.5) * before / length - 0.5, 0, before - 1)
         low = place.astype(np.intp)
-        share = (place - low).astype(np.float32).reshape((-1, 1, 1) if axis == 0 else (1, -1, 1))
-        here = np.take(values, low, axis).astype(np.float32)
-        apart = np.take(values, np.minimum(low + 1, before - 1), axis).astype(np.float32)
+        share = (place - low).astype(np.float64).reshape((-1, 1, 1) if axis == 0 else (1, -1, 1))
+        here = np.take(values, low, axis).astype(np.float64)
+        apart = np.take(values, np.minimum(low + 1, before - 1), axis).astype(np.float64)
         apart -= here
         apart *= share
         here += apart
         values = here
-    return values.astype(np.float32, copy=False)
+    return values.astype(np.float64, copy=False)
