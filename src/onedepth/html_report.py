@@ -42,9 +42,9 @@ h3 { font-size: 15px; margin: 26px 0 6px; font-weight: 650; }
 p { margin: 4px 0 8px; max-width: 78ch; } .quiet, figcaption, .note { color: #59626d; font-size: 13.5px; }
 .tablebox { overflow-x: auto; }
 table { border-collapse: collapse; margin: 8px 0; font-variant-numeric: tabular-nums; font-size: 14px; }
-th, td { padding: 4px 9px; text-align: right; white-space: nowrap; }
+th, td { padding: 4px 8px; text-align: right; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
-td > .seen { display: table; margin: 0; }
+td > .seen { display: block; width: fit-content; max-width: 170px; margin: 0; white-space: normal; line-height: 1.3; }
 thead th { border-bottom: 1.5px solid #aab2bb; font-weight: 600; vertical-align: bottom; }
 thead small { display: block; color: #59626d; font-weight: 400; font-size: 11.5px; min-height: 1.5em; }
 tbody tr + tr td { border-top: 1px solid #e6e9ed; } tr.published td { color: #59626d; background: #f7f8fa; }
