@@ -160,8 +160,9 @@ def measure(pred_m: ArrayLike, true_m: ArrayLike, valid: ArrayLike, *, swapped: 
     total = Sums()
     rows = max(1, _BLOCK * len(p) // max(1, p.size))
     for top in range(0, len(p), rows):
-        inside = mask[top : top + rows]
-        there, truth = p[top : top + rows][inside], t[top : top + rows][inside]
+        inside, there, truth = mask[top : top + rows], p[top : top + rows], t[top : top + rows]
+        whole = inside.all()  # then nothing has to be picked
+        there, truth = (there.ravel(), truth.ravel()) if whole else (there[inside], truth[inside])
         for start in range(0, there.size, _BLOCK):  # more than one only where rows are very long
             total += _measure_block(there[start : start + _BLOCK], truth[start : start + _BLOCK], swapped)
     return total

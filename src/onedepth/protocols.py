@@ -173,15 +173,15 @@ def apply(
     mistake = prediction_misfit(protocol, pred_m.shape, pair)
     if mistake is not None:
         raise ValueError(mistake)
-    true_m, valid, pred = pair.depth_m, pair.valid, mark_invalid(pred_m)
+    true_m, valid, pred = pair.depth_m, pair.valid, pred_m
     if protocol.geometry is not None:
         if pred.shape != protocol.geometry.size:
             pred = protocol.geometry.nearest(pred)
         true_m, valid = protocol.geometry.nearest(true_m), protocol.geometry.nearest(valid)
     elif pred.shape != true_m.shape:
-        pred = bilinear(pred, (true_m.shape[0], true_m.shape[1]))
+        pred = bilinear(mark_invalid(pred), (true_m.shape[0], true_m.shape[1]))
     inside = _inside(protocol, true_m.shape[0], true_m.shape[1])
-    true_m, pred = true_m[inside], pred[inside]
+    true_m, pred = true_m[inside], mark_invalid(pred[inside])
     # Comparisons with NaN are False: a truth that is not a number is invalid here too.
     if protocol.open_range:
         valid = valid[inside] & (true_m > protocol.min_depth_m) & (true_m < protocol.max_depth_m)
