@@ -53,6 +53,8 @@ def test_a_constant_predictor_against_the_formulas():
             expected[f"delta{k}"].append(sum(max(3.0 / t, t / 3.0) < 1.25**k for t in truth) / n)
         expected["abs_rel"].append(sum(abs(3.0 - t) / t for t in truth) / n)
         expected["sq_rel"].append(sum((3.0 - t) ** 2 / t for t in truth) / n)
+        expected["sq_rel_t2"].append(sum((3.0 - t) ** 2 / t**2 for t in truth) / n)
+        expected["irmse"].append(1000 * math.sqrt(sum((1 / 3.0 - 1 / t) ** 2 for t in truth) / n))
         expected["rmse"].append(math.sqrt(sum((3.0 - t) ** 2 for t in truth) / n))
         expected["rmse_log"].append(math.sqrt(sum(g * g for g in logs) / n))
         expected["log10"].append(sum(abs(math.log10(3.0 / t)) for t in truth) / n)

@@ -13,6 +13,7 @@ from cyclopts import App, CycloptsError, Group, Parameter
 
 from onedepth import __version__
 from onedepth.cli_data import app as data_app
+from onedepth.cli_evaluate import evaluate
 from onedepth.cli_import import import_keras
 from onedepth.errors import MissingExtraError, OnedepthError, OutputError
 from onedepth.progress import progress
@@ -39,6 +40,8 @@ Megapixels = Annotated[
 PICTURE, MILLIMETRES, EVERYTHING = "_depth.png", "_depth_mm.png", "_depth.npz"
 LARGEST_PNG_M = 65.535  # uint16 millimetres
 DONE, SOME_FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+app.command(evaluate)
 
 
 @app.command
@@ -129,39 +132,6 @@ def demo(
         print(f"Now look at {out / 'garage_depth.png'}: the photo beside its depth, near is warm, far is cold.")
         print(f"The metres themselves are in {out / 'garage_depth_mm.png'}, 16 bit, in millimetres.")
     return status
-
-
-@app.command
-def evaluate(
-    *,
-    data: Annotated[Path, Parameter(help="Folder with index.csv (id, rgb, depth, split, fx, fy, cx, cy).")],
-    split: Annotated[str | None, Parameter(help="Rows of the index whose split column says this.")] = None,
-    protocol: Annotated[str, Parameter(help="How to compare; see docs/protocols.md.")] = "eigen",
-    model: Model = None,
-    runtime: Runtime = "onnxruntime",
-    threads: Threads = None,
-    json: Annotated[Path | None, Parameter(help="Write the whole report here.")] = None,
-    csv: Annotated[Path | None, Parameter(help="Write one line per image here.")] = None,
-) -> int:
-    """Measure a model file on RGB-D pairs."""
-    from onedepth.data.folder import FolderData
-    from onedepth.evaluate import evaluate as compare
-    from onedepth.outputs import replacing
-    from onedepth.protocols import PROTOCOLS
-
-    if protocol not in PROTOCOLS:
-        raise OnedepthError(f"--protocol: no such protocol {protocol!r}; there are {', '.join(PROTOCOLS)}")
-    pairs = FolderData(data, split=split)
-    predictor = _predictor(model, runtime, threads, None)
-    with progress(len(pairs)) as (advance, say):
-        report = compare(predictor.depth_m, pairs, PROTOCOLS[protocol], progress=lambda _done, _all: advance())
-    say(f"{predictor.card.title} ({predictor.path.name}) on {data}{f', split {split}' if split else ''}")
-    print(report.table())
-    for path, text in ((json, report.to_json), (csv, report.to_csv)):
-        if path is not None:
-            with replacing(path) as temporary:
-                temporary.write_text(text(), "utf-8")
-    return SOME_FAILED if report.failed else DONE
 
 
 @app.command

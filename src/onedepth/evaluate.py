@@ -1,4 +1,4 @@
-"""Predictor × data × protocol → report."""
+"""Predictions × data × protocols → reports, in one pass over the data."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import csv
 import io
 import json
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +15,17 @@ from numpy.typing import NDArray
 from onedepth.data.pair import Pair
 from onedepth.depth import Intrinsics
 from onedepth.errors import DataError
-from onedepth.metrics import METRICS, Mean, count_invalid_predictions, depth_metrics, mark_invalid
-from onedepth.protocols import Protocol, apply, check_size
+from onedepth.extra_metrics import EXTRAS
+from onedepth.metrics import METRICS, Mean, Sums, mark_invalid, measure
+from onedepth.predictions import MissingPredictionError, ModelPredictions, Predict, Predictions, View, mirror
+from onedepth.protocols import Protocol, apply, camera, check_size, prediction_misfit
 
-Predict = Callable[[NDArray[np.uint8], Intrinsics], NDArray[np.float32]]
-"""Image uint8 `[H, W, 3]` and its camera → depth float32 `[H, W]` in metres."""
+__all__ = ["Compared", "ImageResult", "Predict", "Report", "evaluate", "evaluate_all", "mirror", "predict_mirrored"]
+
+_MOST_IDS = 50  # in a line for people
+
+LABELS: dict[str, str] = METRICS | {key: name for extra in EXTRAS.values() for key, name in extra.names.items()}
+"""Key of each metric a report can hold, and the name it is shown by."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +36,15 @@ class ImageResult:
         id: the pair's id.
         pixels: how many pixels were compared.
         invalid_predictions: how many of them got no depth (NaN, infinite, not above 0).
-        metrics: by the keys of `onedepth.metrics.METRICS`.
+        metrics: by the keys of `LABELS`; NaN where this image has no such score.
+        sums: what the metrics follow from, and those of several images together.
     """
 
     id: str
     pixels: int
     invalid_predictions: int
     metrics: dict[str, float]
+    sums: Sums = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -45,21 +53,29 @@ class Report:
 
     Attributes:
         protocol: how predictions were compared.
-        metrics: mean over `images` of each metric, by the keys of `onedepth.metrics.METRICS`.
+        metrics: of all `images` together, as the protocol puts them together, by the keys of `LABELS`.
         images: each image's own numbers, in the data's order.
         excluded: ids of pairs without one valid true pixel inside crop and cap; they are in no mean.
-        failed: one message for each pair that could not be read or is not of the protocol's size; likewise.
+        failed: one message for each pair that could not be read or compared; likewise.
+        missing: ids of pairs for which there is no prediction; likewise.
+        sparse: ids of images whose truth has holes although the protocol is made for dense truth; they are counted.
+        one_view: the protocol averages over two views and the predictions are files, so they count as they are.
+        undefined: of metrics that not every image has, how many have none; the mean is over the others.
     """
 
     protocol: Protocol
     metrics: dict[str, float]
     images: tuple[ImageResult, ...]
-    excluded: tuple[str, ...]
-    failed: tuple[str, ...]
+    excluded: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    sparse: tuple[str, ...] = ()
+    one_view: bool = False
+    undefined: dict[str, int] = field(default_factory=dict)
 
     @property
     def count(self) -> int:
-        """How many images the means are over."""
+        """How many images the numbers are over."""
         return len(self.images)
 
     @property
@@ -67,52 +83,107 @@ class Report:
         """How many compared pixels got no depth, in all images together."""
         return sum(image.invalid_predictions for image in self.images)
 
+    def notes(self) -> list[str]:
+        """Whatever is not as it should be, one line each."""
+        lines = []
+        if self.invalid_predictions:
+            ids = [image.id for image in self.images if image.invalid_predictions]
+            lines.append(
+                f"invalid predictions (NaN, infinite or not above 0): {self.invalid_predictions} pixels "
+                f"in {len(ids)} images: {_listed(ids)}"
+            )
+        if self.one_view:
+            lines.append("predictions are files and count as they are: the mirrored average is not ours to make")
+        if self.sparse:
+            lines.append(f"{len(self.sparse)} with holes in the truth, which this protocol is not made for")
+        for key, count in self.undefined.items():
+            lines.append(f"{LABELS[key]} is over {self.count - count} images, {count} have none")
+        if self.excluded:
+            lines.append(f"{len(self.excluded)} without valid truth, not counted: {_listed(self.excluded)}")
+        if self.missing:
+            lines.append(f"{len(self.missing)} without a prediction, not counted: {_listed(self.missing)}")
+        if self.failed:
+            lines.append(f"{len(self.failed)} failed, not counted:")
+            lines.extend(f"  {message}" for message in self.failed)
+        return lines
+
     def table(self) -> str:
-        """Plain text for people: the means, and under them whatever is not as it should be."""
-        names = list(METRICS.values())
-        cells = [f"{self.metrics[key]:.4f}" for key in METRICS]
+        """Plain text for people: the numbers, and under them whatever is not as it should be."""
+        names = [LABELS[key] for key in self.metrics]
+        cells = [f"{value:.4f}" for value in self.metrics.values()]
         widths = [max(len(name), len(cell)) for name, cell in zip(names, cells, strict=True)]
         lines = [
             f"{self.count} images, protocol {self.protocol.name}: {self.protocol.description}",
             "  ".join(name.rjust(width) for name, width in zip(names, widths, strict=True)),
             "  ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True)),
         ]
-        if self.invalid_predictions:
-            ids = [image.id for image in self.images if image.invalid_predictions]
-            lines.append(
-                f"invalid predictions (NaN, infinite or not above 0): {self.invalid_predictions} pixels "
-                f"in {len(ids)} images: {', '.join(ids)}"
-            )
-        if self.excluded:
-            lines.append(f"{len(self.excluded)} without valid truth, not counted: {', '.join(self.excluded)}")
-        if self.failed:
-            lines.append(f"{len(self.failed)} failed, not counted:")
-            lines.extend(f"  {message}" for message in self.failed)
-        return "\n".join(lines)
+        return "\n".join(lines + self.notes())
 
-    def to_json(self) -> str:
-        """The whole report as strict JSON; an infinite error (see `invalid_predictions`) is null."""
-        content = {
+    def content(self) -> dict[str, object]:
+        """The whole report as values for JSON; what is infinite (see `invalid_predictions`) or undefined is None."""
+        return {
             "protocol": asdict(self.protocol),
             "count": self.count,
             "metrics": _finite(self.metrics),
             "invalid_predictions": self.invalid_predictions,
             "excluded": self.excluded,
             "failed": self.failed,
-            "images": [asdict(image) | {"metrics": _finite(image.metrics)} for image in self.images],
+            "missing": self.missing,
+            "sparse": self.sparse,
+            "one_view": self.one_view,
+            "undefined": self.undefined,
+            "images": [
+                {
+                    "id": image.id,
+                    "pixels": image.pixels,
+                    "invalid_predictions": image.invalid_predictions,
+                    "metrics": _finite(image.metrics),
+                }
+                for image in self.images
+            ],
         }
-        return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+    def to_json(self) -> str:
+        """`content` as strict JSON."""
+        return json.dumps(self.content(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     def to_csv(self) -> str:
         """One line for each image: id, pixels, invalid_predictions and the metrics, unrounded."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["id", "pixels", "invalid_predictions", *METRICS])
+        writer.writerow(["id", "pixels", "invalid_predictions", *self.metrics])
         for image in self.images:
-            writer.writerow(
-                [image.id, image.pixels, image.invalid_predictions, *(image.metrics[key] for key in METRICS)]
-            )
+            writer.writerow([image.id, image.pixels, image.invalid_predictions, *image.metrics.values()])
         return text.getvalue()
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One image under one protocol, for those who want to look at its pixels while they are there.
+
+    Attributes:
+        name: of the predictions, as in the call of `evaluate_all`.
+        protocol: how they were compared.
+        index: of the pair in the data.
+        pair: the pair.
+        pred_m: `[h, w]`, metres inside the protocol's crop, NaN where invalid.
+        true_m: `[h, w]`, likewise.
+        valid: bool `[h, w]`.
+        result: the numbers.
+    """
+
+    name: str
+    protocol: Protocol
+    index: int
+    pair: Pair
+    pred_m: NDArray[np.floating]
+    true_m: NDArray[np.float32]
+    valid: NDArray[np.bool_]
+    result: ImageResult
+
+
+Observe = Callable[[Compared], None]
+Progress = Callable[[int, int], None]
 
 
 def evaluate(
@@ -120,7 +191,7 @@ def evaluate(
     pairs: Sequence[Pair],
     protocol: Protocol,
     *,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Report:
     """Compare a predictor with the truth of every pair, one pair in memory at a time.
 
@@ -136,38 +207,55 @@ def evaluate(
         DataError: not one pair could be compared.
         ValueError: the prediction is not of the image's size.
     """
-    mean = Mean()
-    images: list[ImageResult] = []
-    excluded: list[str] = []
-    failed: list[str] = []
+    return evaluate_all({"": ModelPredictions(predict)}, pairs, [protocol], progress=progress)[""][protocol.name]
+
+
+def evaluate_all(
+    predictions: Mapping[str, Predictions],
+    pairs: Sequence[Pair],
+    protocols: Sequence[Protocol],
+    *,
+    extras: Sequence[str] = (),
+    progress: Progress | None = None,
+    observe: Observe | None = None,
+) -> dict[str, dict[str, Report]]:
+    """Compare several predictions with the truth of every pair under several protocols, in one pass over the data.
+
+    Each pair is read once. Each model sees it once, and once more for every other view that a protocol asks for:
+    mirrored, or at a size of its own.
+
+    Args:
+        predictions: by name.
+        pairs: the data.
+        protocols: of different names.
+        extras: groups of `onedepth.extra_metrics.EXTRAS` to measure as well.
+        progress: called after each pair with how many are done and how many there are.
+        observe: called with every comparison; whatever it keeps stays in memory.
+
+    Returns:
+        Reports by name of predictions, then by name of protocol.
+
+    Raises:
+        DataError: not one pair could be compared, of one of the predictions under one of the protocols.
+        ValueError: a model's prediction is not of the image's size.
+    """
+    tallies = {(name, p.name): _Tally(name, p, extras) for name in predictions for p in protocols}
     for index in range(len(pairs)):
         try:
             pair = pairs[index]
-            check_size(protocol, pair)
         except DataError as error:
-            failed.append(str(error))
+            for tally in tallies.values():
+                tally.failed.append(str(error))
         else:
-            result = _compare(predict, pair, protocol)
-            if result is None:
-                excluded.append(pair.id)
-            else:
-                mean.add(result.metrics)
-                images.append(result)
+            for name, source in predictions.items():
+                views = _Views(source, pair)
+                for protocol in protocols:
+                    compared = tallies[name, protocol.name].take(index, pair, views)
+                    if compared is not None and observe is not None:
+                        observe(compared)
         if progress is not None:
             progress(index + 1, len(pairs))
-    if not images:
-        first = f"; the first failure: {failed[0]}" if failed else ""
-        raise DataError(
-            f"none of {len(pairs)} pairs could be compared under protocol {protocol.name!r}: "
-            f"{len(excluded)} without valid truth, {len(failed)} failed{first}"
-        )
-    return Report(protocol, mean.result(), tuple(images), tuple(excluded), tuple(failed))
-
-
-def mirror(image: NDArray[np.uint8], intrinsics: Intrinsics) -> tuple[NDArray[np.uint8], Intrinsics]:
-    """The image `[H, W, 3]` with left and right exchanged, and the camera that would have taken it."""
-    flipped = Intrinsics(intrinsics.fx, intrinsics.fy, image.shape[1] - 1 - intrinsics.cx, intrinsics.cy)
-    return np.ascontiguousarray(image[:, ::-1]), flipped  # runtimes take no negative strides
+    return {name: {p.name: tallies[name, p.name].report(len(pairs)) for p in protocols} for name in predictions}
 
 
 def predict_mirrored(predict: Predict, image: NDArray[np.uint8], intrinsics: Intrinsics) -> NDArray[np.float32]:
@@ -175,26 +263,150 @@ def predict_mirrored(predict: Predict, image: NDArray[np.uint8], intrinsics: Int
 
     Where either is invalid (NaN, infinite, not above 0) the mean is NaN.
     """
-    direct = mark_invalid(predict(image, intrinsics))
-    back = mark_invalid(predict(*mirror(image, intrinsics)))[:, ::-1]
+    direct = predict(image, intrinsics)
+    back = predict(*mirror(image, intrinsics))[:, ::-1]
+    return _mean_of_views(direct, back)
+
+
+class _Views:
+    """The views of one pair, each predicted at most once."""
+
+    def __init__(self, source: Predictions, pair: Pair) -> None:
+        self.source = source
+        self.pair = pair
+        self._kept: dict[View, NDArray[np.floating] | None] = {}
+        self._means: dict[tuple[View, tuple[float, float]], NDArray[np.float32]] = {}
+
+    def depth_m(self, view: View) -> NDArray[np.floating] | None:
+        if isinstance(self.source, ModelPredictions):
+            if view not in self._kept:
+                self._kept[view] = self.source.depth_m(self.pair, view)
+            return self._kept[view]
+        view = View(mirrored=view.mirrored)  # a file is what it is, whatever size a protocol likes
+        if view not in self._kept:
+            self._kept[view] = self.source.depth_m(self.pair, view)
+        return self._kept[view]
+
+    def under(self, protocol: Protocol) -> tuple[NDArray[np.floating], bool]:
+        """The prediction that the protocol asks for, and whether it should have had a second view and has none.
+
+        Raises:
+            DataError: there is none, or a file's is of a size that the protocol does not take.
+        """
+        direct = self.depth_m(View(protocol.geometry))
+        if direct is None:
+            raise MissingPredictionError(f"pair {self.pair.id!r}: no prediction")
+        mistake = prediction_misfit(protocol, direct.shape, self.pair)
+        if mistake is not None and not isinstance(self.source, ModelPredictions):
+            raise DataError(mistake)
+        if not protocol.mirrored:
+            return direct, False
+        back = self.depth_m(View(protocol.geometry, mirrored=True))
+        if back is None:
+            return direct, True
+        cap = (protocol.min_depth_m, protocol.max_depth_m)
+        key = (View(protocol.geometry), cap)
+        if key not in self._means:
+            self._means[key] = _mean_of_views(direct, back, cap)
+        return self._means[key], False
+
+
+class _Tally:
+    """What has been found of one source under one protocol."""
+
+    def __init__(self, name: str, protocol: Protocol, extras: Sequence[str]) -> None:
+        self.name = name
+        self.protocol = protocol
+        self.extras = [EXTRAS[extra] for extra in extras]
+        self.images: list[ImageResult] = []
+        self.excluded: list[str] = []
+        self.failed: list[str] = []
+        self.missing: list[str] = []
+        self.sparse: list[str] = []
+        self.one_view = False
+
+    def take(self, index: int, pair: Pair, views: _Views) -> Compared | None:
+        """Compare one pair; None where it does not count, which is then noted."""
+        try:
+            check_size(self.protocol, pair)
+            pred_m, one_view = views.under(self.protocol)
+        except MissingPredictionError:
+            self.missing.append(pair.id)
+            return None
+        except DataError as error:
+            self.failed.append(str(error))
+            return None
+        self.one_view |= one_view
+        pred, true, valid = apply(self.protocol, pred_m, pair)
+        sums = measure(pred, true, valid, swapped=self.protocol.swapped)
+        if not sums.pixels:
+            self.excluded.append(pair.id)
+            return None
+        if self.protocol.dense and sums.pixels < valid.size:
+            self.sparse.append(pair.id)
+        metrics = sums.metrics()
+        for extra in self.extras:
+            metrics |= extra.measure(pred, true, valid, camera(self.protocol, pair))
+        result = ImageResult(pair.id, sums.pixels, sums.invalid, metrics, sums)
+        self.images.append(result)
+        return Compared(self.name, self.protocol, index, pair, pred, true, valid, result)
+
+    def report(self, pairs: int) -> Report:
+        """Put the images together.
+
+        Raises:
+            DataError: there is none.
+        """
+        if not self.images:
+            of = f" of {self.name}" if self.name else ""
+            missing = f", {len(self.missing)} without a prediction" if self.missing else ""
+            first = f"; the first failure: {self.failed[0]}" if self.failed else ""
+            raise DataError(
+                f"none of {pairs} pairs could be compared{of} under protocol {self.protocol.name!r}: "
+                f"{len(self.excluded)} without valid truth{missing}, {len(self.failed)} failed{first}"
+            )
+        if self.protocol.aggregation == "pixels":
+            total = Sums()
+            for image in self.images:
+                total += image.sums
+            metrics = total.metrics()
+        else:
+            mean = Mean()
+            for image in self.images:
+                mean.add({key: image.metrics[key] for key in METRICS})
+            metrics = mean.result()
+        undefined: dict[str, int] = {}
+        for key in [key for key in self.images[0].metrics if key not in METRICS]:
+            there = [image.metrics[key] for image in self.images if not math.isnan(image.metrics[key])]
+            metrics[key] = math.fsum(there) / len(there) if there else math.nan
+            if len(there) < len(self.images):
+                undefined[key] = len(self.images) - len(there)
+        return Report(
+            protocol=self.protocol,
+            metrics=metrics,
+            images=tuple(self.images),
+            excluded=tuple(self.excluded),
+            failed=tuple(self.failed),
+            missing=tuple(self.missing),
+            sparse=tuple(self.sparse),
+            one_view=self.one_view,
+            undefined=undefined,
+        )
+
+
+def _mean_of_views(
+    direct: NDArray[np.floating], back: NDArray[np.floating], cap: tuple[float, float] | None = None
+) -> NDArray[np.float32]:
+    """float32 `[H, W]`: mean of two views in metres, each clipped to the cap first; NaN where either is invalid."""
+    direct, back = mark_invalid(direct), mark_invalid(back)
+    if cap is not None:
+        direct, back = np.clip(direct, *cap), np.clip(back, *cap)
     return ((direct + back) / 2).astype(np.float32, copy=False)
 
 
-def _compare(predict: Predict, pair: Pair, protocol: Protocol) -> ImageResult | None:
-    """One image's numbers, or None where it has no valid truth."""
-    if protocol.mirrored:
-        pred_m = predict_mirrored(predict, pair.image, pair.intrinsics)
-    else:
-        pred_m = predict(pair.image, pair.intrinsics)
-    pred, true, valid = apply(protocol, pred_m, pair)
-    if not valid.any():
-        return None
-    return ImageResult(
-        id=pair.id,
-        pixels=int(np.count_nonzero(valid)),
-        invalid_predictions=count_invalid_predictions(pred, valid),
-        metrics=depth_metrics(pred, true, valid),
-    )
+def _listed(ids: Sequence[str]) -> str:
+    shown = ", ".join(ids[:_MOST_IDS])
+    return shown if len(ids) <= _MOST_IDS else f"{shown} and {len(ids) - _MOST_IDS} more (all of them in --json)"
 
 
 def _finite(metrics: dict[str, float]) -> dict[str, float | None]:

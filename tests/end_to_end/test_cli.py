@@ -190,7 +190,7 @@ def test_evaluate(tmp_path, capsys):
     arguments = ["evaluate", "--data", tmp_path / "pairs", "--split", "val", "--protocol", "full"]
     status, out, err = call(*arguments, "--json", tmp_path / "r.json", "--csv", tmp_path / "r.csv", capsys=capsys)
     assert (status, err) == (0, [])
-    report = json.loads((tmp_path / "r.json").read_text())
+    report = json.loads((tmp_path / "r.json").read_text())["evaluated"][0]["reports"]["full"]
     assert report["count"] == 2 and f"{report['metrics']['abs_rel']:.4f}" in out
     assert len((tmp_path / "r.csv").read_text().splitlines()) == 3
 
