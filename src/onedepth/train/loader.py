@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from onedepth.data.pair import Pair
 from onedepth.errors import DataError, RecipeError
+from onedepth.train.allocator import return_freed_memory
 from onedepth.train.augment import Batch
 
 
@@ -44,7 +45,6 @@ class Items(Dataset[Item | DataError]):
         size: tuple[int, int],
         cache: bool,
         border_px: int = 0,
-        skip_damaged: bool = False,
     ) -> None:
         """Pairs for training.
 
@@ -53,11 +53,9 @@ class Items(Dataset[Item | DataError]):
             size: height and width at which the network works.
             cache: keep what was read in memory.
             border_px: so many pixels at each side of a stored picture have no truth.
-            skip_damaged: give a DataError instead of raising it where decoding shows that a pair is damaged.
         """
         self.pairs = pairs
         self.border_px = border_px
-        self.skip_damaged = skip_damaged
         self._max_pixels = 4 * size[0] * size[1] * 1.3
         self._cache: dict[int, Item] | None = {} if cache else None
 
@@ -66,14 +64,15 @@ class Items(Dataset[Item | DataError]):
         return len(self.pairs)
 
     def __getitem__(self, index: int) -> Item | DataError:
-        """The pair of that number."""
+        """The pair of that number, or what is wrong with it.
+
+        An error is given, not raised: what comes out of a worker process by raising is a traceback of many lines.
+        """
         if self._cache is not None and index in self._cache:
             return self._cache[index]
         try:
             item = self._read(index)
         except DataError as error:
-            if not self.skip_damaged:
-                raise
             return error
         if self._cache is not None:
             self._cache[index] = item
@@ -104,22 +103,21 @@ class Items(Dataset[Item | DataError]):
 def collate(items: Sequence[Item | DataError]) -> Batch:
     """Stack pairs of any sizes on one canvas; smaller pictures lie at its top left, invalid beyond.
 
-    Raises:
-        DataError: every pair of the batch is damaged.
+    Damaged pairs are left out and named in the batch; it is for the training step to decide what that means.
     """
     whole = [item for item in items if isinstance(item, Item)]
     damaged = tuple(str(item) for item in items if isinstance(item, DataError))
-    if not whole:
-        raise DataError(f"{damaged[0]}; all {len(damaged)} pairs of this batch are damaged, none is left to train on")
-    height = max(item.image.shape[1] for item in whole)
-    width = max(item.image.shape[2] for item in whole)
+    height = max((item.image.shape[1] for item in whole), default=1)
+    width = max((item.image.shape[2] for item in whole), default=1)
     image = torch.zeros(len(whole), 3, height, width, dtype=torch.uint8)
     depth = torch.zeros(len(whole), 1, height, width)
     for i, item in enumerate(whole):
         image[i, :, : item.image.shape[1], : item.image.shape[2]] = item.image
         depth[i, :, : item.image.shape[1], : item.image.shape[2]] = item.depth_m
-    size = torch.tensor([[float(item.image.shape[1]), float(item.image.shape[2])] for item in whole])
-    intrinsics = torch.stack([item.intrinsics for item in whole])
+    size, intrinsics = torch.zeros(len(whole), 2), torch.zeros(len(whole), 4)
+    for i, item in enumerate(whole):
+        size[i] = torch.tensor(item.image.shape[1:])
+        intrinsics[i] = item.intrinsics
     return Batch(image, depth, intrinsics, size, torch.tensor([item.number for item in whole]), damaged)
 
 
@@ -202,6 +200,7 @@ def train_loader(items: Items, share: Share, workers: int, seed: int, steps_done
         collate_fn=collate,
         num_workers=workers,
         persistent_workers=workers > 0,
+        worker_init_fn=return_freed_memory,
         pin_memory=torch.cuda.is_available(),
     )
     return loader

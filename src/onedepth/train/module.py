@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 from onedepth.canonical import canonical_focal_px, working_size
 from onedepth.data.pair import Pair, PairData
 from onedepth.depth import Intrinsics
-from onedepth.errors import TrainingError
+from onedepth.errors import DataError, TrainingError
 from onedepth.evaluate import Report, evaluate
 from onedepth.protocols import PROTOCOLS
 from onedepth.train.augment import Augment, Batch
@@ -59,8 +59,7 @@ class DepthModule(pl.LightningModule):
         recipe, data = self.recipe, self.recipe.data
         rank, processes = rank_and_processes()
         self.share = replace(self.share, rank=rank, processes=processes)
-        skip = isinstance(data.train, RealSource) and data.train.damaged == "skip"
-        items = Items(self._train_pairs(), recipe.network.size, data.cache, data.border_px, skip_damaged=skip)
+        items = Items(self._train_pairs(), recipe.network.size, data.cache, data.border_px)
         workers = worker_count(data.workers, data.cache, launched().per_node)
         return train_loader(items, self.share, workers, recipe.seed, self.steps_done)
 
@@ -79,7 +78,7 @@ class DepthModule(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of one batch of random views."""
-        self._say_what_is_left_out(batch)
+        self._leave_out(batch)
         # Seeded by the step, not by a running state: a resumed run draws what the undisturbed one would have.
         seed = self.recipe.seed * 1_000_003 + self.global_step
         places = self.share.places(batch_idx % self.share.accumulate)[: len(batch.image)]
@@ -114,7 +113,20 @@ class DepthModule(pl.LightningModule):
     def _train_pairs(self) -> PairData:
         return open_source(self.recipe.data.train) if self.train_pairs is None else self.train_pairs
 
-    def _say_what_is_left_out(self, batch: Batch) -> None:
+    def _leave_out(self, batch: Batch) -> None:
+        """Damage that only decoding shows: the end of the run, or a pair less, as the recipe says."""
+        if not batch.damaged:
+            return
+        source = self.recipe.data.train
+        if not (isinstance(source, RealSource) and source.damaged == "skip"):
+            raise DataError(
+                f"{batch.damaged[0]}; training stopped at step {self.global_step}, the run's last checkpoint is from "
+                "before (`damaged: skip` in the recipe's source leaves such pairs out)"
+            )
+        if not len(batch.image):
+            raise DataError(
+                f"{batch.damaged[0]}; so are all pairs of step {self.global_step}: none to train on is left"
+            )
         for message in batch.damaged:
             if message not in self.left_out:
                 self.left_out[message] = None

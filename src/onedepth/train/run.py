@@ -13,6 +13,7 @@ from __future__ import annotations
 import csv
 import logging
 import os
+import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -23,13 +24,14 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 import yaml
-from lightning.pytorch.callbacks import Callback, RichProgressBar, TQDMProgressBar, WeightAveraging
+from lightning.pytorch.callbacks import Callback, RichProgressBar, WeightAveraging
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.plugins.precision import Precision
 from torch import Tensor, nn
 
 from onedepth.errors import OutputError, RecipeError, TrainingError
+from onedepth.evaluate import Report
 from onedepth.metrics import METRICS
 from onedepth.protocols import PROTOCOLS, check_size
 from onedepth.render import auto_range, colorize
@@ -99,8 +101,10 @@ def moving_average(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor
 class Journal(Callback):
     """Checkpoints with the loss up to them; after each validation a line in history.csv and pictures in TensorBoard."""
 
-    def __init__(self, folder: Path, save_every_steps: int = 0, best: float = -1.0) -> None:
-        self.folder, self.save_every_steps, self.best = folder, save_every_steps, best
+    def __init__(
+        self, folder: Path, save_every_steps: int = 0, say: Callable[[str], None] = print, best: float = -1.0
+    ) -> None:
+        self.folder, self.save_every_steps, self.say, self.best = folder, save_every_steps, say, best
         self._started = time.monotonic()
 
     def on_train_batch_end(
@@ -127,6 +131,7 @@ class Journal(Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save; the best epoch by val δ1 a second time."""
         report = pl_module.report if isinstance(pl_module, DepthModule) else None
+        self._say(trainer, report)
         better = report is not None and report.metrics["delta1"] > self.best
         # Processes that train together measure with slightly different normalisations; the first one decides.
         if trainer.strategy.broadcast(better):
@@ -141,6 +146,18 @@ class Journal(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from `state_dict`."""
         self.best = float(state_dict["best"])
+
+    def _say(self, trainer: pl.Trainer, report: Report | None) -> None:
+        """One line an epoch, where there is no progress bar."""
+        measured = ""
+        if report is not None:
+            measured = ", val " + ", ".join(
+                f"{METRICS[key]} {report.metrics[key]:.4f}" for key in ("delta1", "abs_rel")
+            )
+        self.say(
+            f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}: step {trainer.global_step}, "
+            f"loss {float(trainer.callback_metrics['loss']):.4f}{measured}, {time.monotonic() - self._started:.0f} s"
+        )
 
     def _save(self, trainer: pl.Trainer, module: pl.LightningModule, name: str) -> None:
         # A step can spoil the weights and only the next one's loss tell: such weights must not replace good ones.
@@ -219,17 +236,18 @@ def train(
     pl.seed_everything(recipe.seed, workers=True, verbose=False)
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     going_on = resume and checkpoint.exists()
-    # What can be wrong with weights and data shows before anything is written.
-    module = DepthModule(recipe, encoder_weights="random" if going_on else None)
+    # What can be wrong with data and weights shows before anything is written.
     launch = launched()
     Share(recipe.schedule.batch_size, recipe.schedule.accumulate, processes=launch.processes)
-    say = print if first else _nothing
-    module.train_pairs, module.val_pairs = (
+    say = _say if first else _nothing
+    train_pairs, val_pairs = (
         checked(source, open_source(source), say) for source in (recipe.data.train, recipe.data.val)
     )
-    enough(recipe.schedule.batch_size, len(module.train_pairs))
-    check_apart(module.train_pairs, module.val_pairs)
-    check_size(PROTOCOLS[recipe.validation.protocol], module.val_pairs[0])
+    enough(recipe.schedule.batch_size, len(train_pairs))
+    check_apart(train_pairs, val_pairs)
+    check_size(PROTOCOLS[recipe.validation.protocol], val_pairs[0])
+    module = DepthModule(recipe, encoder_weights="random" if going_on else None)
+    module.train_pairs, module.val_pairs = train_pairs, val_pairs
     if first:
         _clear(folder)
         _write(folder / RECIPE, yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
@@ -237,9 +255,12 @@ def train(
     if recipe.schedule.ema:
         callbacks.append(WeightAveraging(multi_avg_fn=moving_average(recipe.schedule.ema)))
     callbacks.extend(also)
-    callbacks.append(Journal(folder, recipe.schedule.save_every_steps))
-    if progress:
-        callbacks.append(RichProgressBar(leave=False) if os.isatty(2) else TQDMProgressBar(refresh_rate=20))
+    callbacks.append(
+        Journal(folder, recipe.schedule.save_every_steps, say if progress and not os.isatty(2) else _nothing)
+    )
+    bar = progress and os.isatty(2)
+    if bar:
+        callbacks.append(RichProgressBar(leave=False, console_kwargs={"stderr": True}))
     if launch.processes > 1:
         normalise_together(module.network, torch.cuda.is_available())
     trainer = pl.Trainer(
@@ -256,7 +277,7 @@ def train(
         plugins=[AtomicCheckpointIO(), *([Float64()] if recipe.precision == "64-true" else [])],
         logger=TensorBoardLogger(folder, name=None, version=""),
         enable_checkpointing=False,
-        enable_progress_bar=progress,
+        enable_progress_bar=bar,
         enable_model_summary=False,
         num_sanity_val_steps=0,
         log_every_n_steps=10,
@@ -309,6 +330,11 @@ def _clear(folder: Path) -> None:
     for name in (LAST, BEST):
         for half_written in folder.glob(f".{name}.*"):
             half_written.unlink()
+
+
+def _say(text: str) -> None:
+    """On standard error: standard output is for results."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def _nothing(text: str) -> None:
