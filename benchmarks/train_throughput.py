@@ -4,9 +4,10 @@
 
 Both train the same network (DenseNet-169, random weights, decoder of half width) on the same nyu_data.zip of rendered
 rooms on this machine, each in a process of its own, taking turns. The plain loop is what upstream's port does, written
-anew: the archive in memory, PIL and ToTensor in the main process, float32, Adam with amsgrad, L1 + gradient + SSIM. Ours
-is `onedepth train nyu-half` with its loader, checkpoints and log. Steps are timed from end to end, loading included; the
-first one of each is left out. Prints the ratio, and what the paper's million pairs would take at our rate.
+anew: the archive in memory, PIL and ToTensor in the main process, float32, Adam with amsgrad, L1 + gradient + SSIM.
+Ours is `onedepth train nyu-half` with its loader, checkpoints and log. Steps are timed from end to end, loading
+included; the first one of each is left out. Prints the ratio, and what the paper's million pairs would take at our
+rate.
 """
 
 from __future__ import annotations

@@ -113,8 +113,11 @@ def test_load_gives_the_averaged_weights_of_the_best_epoch(undisturbed):
         assert torch.equal(value, last.state_dict()[name])
 
 
-def test_checkpoints_hold_no_python_objects(undisturbed):
-    folder, _ = undisturbed
+def test_checkpoints_hold_each_tensor_once_and_no_python_objects(undisturbed):
+    folder, module = undisturbed
+    keys = checkpoint(folder / run.LAST)["state_dict"].keys()
+    assert {key.partition(".")[0] for key in keys} == {"network"}
+    assert len(keys) == len(module.network.state_dict())
     assert checkpoint(folder / run.LAST)["epoch"] == EPOCHS - 1  # weights_only: nothing but tensors and numbers
 
 

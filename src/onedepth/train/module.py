@@ -42,8 +42,8 @@ class DepthModule(pl.LightningModule):
         self.network = DepthNetwork(recipe.network, encoder_weights)
         if recipe.channels_last:
             self.network = self.network.to(memory_format=torch.channels_last)  # pyright: ignore
-        # Of the bound method, not of the module: a compiled module would stand in every checkpoint a second time.
-        self._forward = torch.compile(self.network.forward) if recipe.compile else self.network
+        # Of the method, not of the module: a compiled module would stand in every checkpoint a second time.
+        self._compiled = torch.compile(self.network.forward) if recipe.compile else None
         self.augment = Augment(recipe.augment, recipe.network)
         self.share = Share(recipe.schedule.batch_size, recipe.schedule.accumulate)
         self.steps_done = 0
@@ -105,6 +105,9 @@ class DepthModule(pl.LightningModule):
         losses = mean_over_processes(torch.stack(self.curve).view(-1, self.share.accumulate).mean(dim=1))
         self.curve = []
         return losses.tolist()
+
+    def _forward(self, image: Tensor) -> Tensor:
+        return self.network(image) if self._compiled is None else self._compiled(image)
 
     def _losses(self, prediction: Tensor, truth: Tensor, valid: Tensor) -> dict[str, Tensor]:
         with torch.autocast(self.device.type, enabled=False):

@@ -150,10 +150,9 @@ class Journal(Callback):
     def _say(self, trainer: pl.Trainer, report: Report | None) -> None:
         """One line an epoch, where there is no progress bar."""
         measured = ""
-        if report is not None:
-            measured = ", val " + ", ".join(
-                f"{METRICS[key]} {report.metrics[key]:.4f}" for key in ("delta1", "abs_rel")
-            )
+        if report is not None and (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0:
+            values = (f"{METRICS[key]} {report.metrics[key]:.4f}" for key in ("delta1", "abs_rel"))
+            measured = ", val " + ", ".join(values)
         self.say(
             f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}: step {trainer.global_step}, "
             f"loss {float(trainer.callback_metrics['loss']):.4f}{measured}, {time.monotonic() - self._started:.0f} s"
@@ -255,10 +254,8 @@ def train(
     if recipe.schedule.ema:
         callbacks.append(WeightAveraging(multi_avg_fn=moving_average(recipe.schedule.ema)))
     callbacks.extend(also)
-    callbacks.append(
-        Journal(folder, recipe.schedule.save_every_steps, say if progress and not os.isatty(2) else _nothing)
-    )
     bar = progress and os.isatty(2)
+    callbacks.append(Journal(folder, recipe.schedule.save_every_steps, say if progress and not bar else _nothing))
     if bar:
         callbacks.append(RichProgressBar(leave=False, console_kwargs={"stderr": True}))
     if launch.processes > 1:
@@ -271,7 +268,7 @@ def train(
         accumulate_grad_batches=recipe.schedule.accumulate,
         max_epochs=recipe.schedule.epochs,
         precision=None if recipe.precision == "64-true" else recipe.precision,
-        check_val_every_n_epoch=recipe.validation.every_epochs,
+        check_val_every_n_epoch=min(recipe.validation.every_epochs, recipe.schedule.epochs),
         gradient_clip_val=recipe.schedule.gradient_clip or None,
         callbacks=callbacks,
         plugins=[AtomicCheckpointIO(), *([Float64()] if recipe.precision == "64-true" else [])],
