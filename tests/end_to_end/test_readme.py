@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from command_line import write_pairs
+from layouts import write_nyu_zip
 from onedepth.data.synthetic import render_scene
 
 ROOT = Path(__file__).parents[2]
@@ -22,6 +23,12 @@ SHARED = ROOT.parent / "shared" / "data" / "nyu"
 
 # Added to what the README says, so that twenty epochs of the default network fit into a test.
 SMALLER = ["schedule.epochs=2", "network.size=[64,96]", "validation.protocol=full"]
+
+# The archive's miniature, and a network that needs no weights from a server.
+ARCHIVE = [
+    *SMALLER, "data.train.val_scenes=1", "data.val.val_scenes=1", "schedule.batch_size=4",
+    "network.encoder={name: test_resnet, weights: random}", "network.decoder.width=16",
+]  # fmt: skip
 
 
 def blocks(language: str) -> list[str]:
@@ -57,6 +64,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / name).mkdir()
         Image.fromarray(render_scene(1, 0, 60, 80).image).save(folder / name / f"{name}.png")
     write_pairs(folder / "my_pairs", splits=("train",) * 8 + ("val",))
+    write_nyu_zip(folder / "nyu_data.zip", size=(64, 80))
     return folder
 
 
@@ -64,7 +72,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_command(command, place):
     arguments = shlex.split(command)[1:]
     verb = arguments[0]
-    if verb in {"train", "export"} and importlib.util.find_spec("torch") is None:
+    if verb in {"train", "export", "info", "ablate"} and importlib.util.find_spec("torch") is None:
         pytest.skip("no torch here")
     if "tiny.onnx" in command and verb == "predict" and not (place / "tiny.onnx").exists():
         pytest.skip("no tiny.onnx: the training wing is not installed, or the command before failed")
@@ -74,6 +82,8 @@ def test_command(command, place):
         arguments[arguments.index("../shared/data/nyu")] = str(SHARED)
     if "onedepth-small" in arguments:
         arguments += SMALLER
+    if "nyu-half" in arguments and verb == "train":
+        arguments += ARCHIVE
     out = run("from onedepth.cli import main; main()", place, *arguments)
     if verb == "evaluate":
         bars(out)
