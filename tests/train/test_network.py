@@ -134,11 +134,12 @@ TAPS = {
     "densenet169": [64, 64, 128, 256, 1664],
     "densenet201": [64, 64, 128, 256, 1920],
     "densenet161": [96, 96, 192, 384, 2208],
+    "resnet50": [64, 256, 512, 1024, 2048],  # the blog post's; He et al. 2015, table 1, and the stem before its pooling
 }
 
 
 @pytest.mark.parametrize("name", TAPS)
-def test_densenets_are_tapped_where_the_paper_does(name: str):
+def test_encoders_are_tapped_where_the_paper_does(name: str):
     with torch.device("meta"):
         maps = build_encoder(name, "random")(torch.rand(1, 3, 64, 96))
     assert [one.shape[1] for one in maps] == TAPS[name]

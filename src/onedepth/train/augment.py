@@ -53,7 +53,8 @@ class Batch:
 
     def pin_memory(self) -> Batch:
         """The same in memory that a GPU reads from directly; a loader asks for it."""
-        return Batch(**{key: value.pin_memory() for key, value in vars(self).items() if key != "damaged"})
+        pinned = {key: value.pin_memory() for key, value in vars(self).items() if key != "damaged"}
+        return Batch(**pinned, damaged=self.damaged)
 
 
 @dataclass(frozen=True)
