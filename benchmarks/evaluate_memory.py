@@ -21,6 +21,7 @@ import numpy as np
 import onedepth
 from onedepth.contestants import Contestant
 from onedepth.data.pair import Pair
+from onedepth.data.recognise import Source
 from onedepth.depth import Intrinsics
 from onedepth.error_figures import ErrorFigures
 from onedepth.evaluate import evaluate_all
@@ -81,7 +82,7 @@ def main() -> int:
     if figures is not None:
         from onedepth.html_report import page
 
-        evaluation = Evaluation("a stream", None, (one,), tuple(protocols), reports)
+        evaluation = Evaluation(Source("stream", Path("rooms")), (one,), tuple(protocols), reports)
         arguments.html.write_text(page(evaluation, pairs, figures), "utf-8")
     per_image = 1000 / arguments.images
     megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform != "darwin" else 1024**2)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Group, Parameter
 
+from onedepth.cli_layout import AS_RECOGNISED, LayoutOptions
 from onedepth.errors import OnedepthError
 from onedepth.progress import progress
 
@@ -21,8 +22,8 @@ RESULTS = Group("Results", help="The table is printed; these are files beside it
 
 def evaluate(
     *,
-    data: Annotated[Path, Parameter(help="Folder with index.csv (id, rgb, depth, split, fx, fy, cx, cy).")],
-    split: Annotated[str | None, Parameter(help="Rows of the index whose split column says this.")] = None,
+    data: Annotated[Path, Parameter(help="Folder or file of RGB-D data, of any layout.")],
+    options: LayoutOptions = AS_RECOGNISED,
     model: Annotated[
         list[str] | None,
         Parameter(help="Model file, or name of a model in the package; may be repeated.", negative=()),
@@ -70,7 +71,6 @@ def evaluate(
     """
     from onedepth.cli import DONE, SOME_FAILED
     from onedepth.contestants import gather
-    from onedepth.data.folder import FolderData
     from onedepth.evaluate import evaluate_all
     from onedepth.evaluation import Evaluation
     from onedepth.outputs import replacing
@@ -79,9 +79,9 @@ def evaluate(
     extras = _known_extras(metrics or [])
     named = _named_protocols(protocol or [])
     _check_alignment(align)
-    pairs = FolderData(data, split=split)
+    source, pairs = options.open_one(data)
     predictors = [Predictor(name, runtime=runtime, threads=threads) for name in _models(model, predictions)]
-    contestants = gather(predictors, predictions or [], trained_on_this or [], data, split)
+    contestants = gather(predictors, predictions or [], trained_on_this or [], source)
     _check_ids(contestants, pairs.ids)
     protocols = named or _fitting_protocols(pairs)
     if align is not None:
@@ -100,7 +100,7 @@ def evaluate(
             progress=lambda _done, _all: advance(),
             observe=figures,
         )
-    evaluation = Evaluation(str(data), split, tuple(contestants), tuple(protocols), reports)
+    evaluation = Evaluation(source, tuple(contestants), tuple(protocols), reports)
     say(evaluation.table())
     for path, text in ((json, evaluation.to_json), (csv, evaluation.to_csv)):
         if path is not None:

@@ -11,9 +11,17 @@ import pytest
 from PIL import Image
 
 from command_line import call, write_pairs
+from layouts import MINIATURES, write_mat_file, write_splits
 from onedepth.contestants import seen
+from onedepth.data.recognise import Source
 from onedepth.html_report import chosen
 from onedepth.published import PUBLISHED, comparable
+
+OPTIONS = {
+    "bts": ["--files", "nyudepthv2_train_files_with_gt.txt"],
+    "kitti": ["--files", "eigen_train_files_with_gt.txt"],
+    "nyu_zip": ["--split", "test"],
+}
 
 
 @pytest.fixture
@@ -147,18 +155,67 @@ def test_worst_and_median_images_are_none_twice():
     ],
 )
 def test_a_card_says_whether_the_data_was_seen(train, val, split, expected):
-    assert (
-        seen(
-            {"data": {"train": train, "val": val}},
-            Path("/elsewhere") / ("mine" if train.get("path") == "mine" else "nyu"),
-            split,
-        )
-        == expected
-    )
+    path = Path("/elsewhere") / ("mine" if train.get("path") == "mine" else "nyu")
+    assert seen({"data": {"train": train, "val": val}}, Source("folder", path, split)) == expected
+
+
+MAT = {"layout": "nyu_mat", "path": "../x/nyu_depth_v2_labeled.mat", "split": "train"}
+ZIP = {"layout": "nyu_zip", "path": "nyu_data.zip", "split": "train", "val_scenes": 16}
+LIST = {"layout": "kitti", "path": "kitti", "files": "lists/eigen_train.txt"}
+
+
+@pytest.mark.parametrize(
+    ("train", "data", "expected"),
+    [
+        (MAT, Source("nyu_mat", Path("renamed.mat"), "train"), "trained"),
+        (MAT, Source("nyu_mat", Path("renamed.mat")), "trained"),
+        (MAT, Source("nyu_mat", Path("renamed.mat"), "test"), "no"),
+        (MAT, Source("nyu_test_zip", Path("nyu_test.zip"), "test"), "no"),
+        (MAT, Source("nyu_zip", Path("nyu_data.zip"), "val"), "unknown"),  # the same rooms may be in both
+        (MAT, Source("folder", Path("converted"), "val"), "no"),
+        (ZIP, Source("nyu_zip", Path("unpacked"), "val", val_scenes=16), "no"),
+        (ZIP, Source("nyu_zip", Path("unpacked"), "val"), "unknown"),  # other rooms are held out
+        (LIST, Source("kitti", Path("/data/kitti"), files="eigen_train.txt"), "trained"),
+        (LIST, Source("kitti", Path("/data/kitti"), files="eigen_test.txt"), "no"),
+        (LIST, Source("siblings", Path("/data/kitti")), "unknown"),
+    ],
+)
+def test_a_card_knows_data_of_other_layouts(train, data, expected):
+    assert seen({"data": {"train": train, "val": {"layout": "synthetic"}}}, data) == expected
 
 
 def test_without_a_recipe_it_is_not_known():
-    assert seen({}, Path("nyu"), None) == seen({"data": "text"}, Path("nyu"), None) == "unknown"
+    nyu = Source("folder", Path("nyu"))
+    assert seen({}, nyu) == seen({"data": "text"}, nyu) == "unknown"
+
+
+@pytest.mark.parametrize("layout", MINIATURES)
+def test_every_layout_is_recognised_and_evaluated(layout, tmp_path, capsys):
+    data = MINIATURES[layout](tmp_path)
+    for pair in data:
+        where = tmp_path / "said" / f"{pair.id}.npy"
+        where.parent.mkdir(parents=True, exist_ok=True)
+        np.save(where, np.where(pair.valid, pair.depth_m * 1.1, 1).astype(np.float32))
+    status, _, err = call(
+        *("evaluate", "--data", data.path, *OPTIONS.get(layout, [])),  # pyright: ignore
+        *("--predictions", tmp_path / "said", "--json", tmp_path / "r.json"),
+        capsys=capsys,
+    )
+    assert (status, err) == (0, [])
+    report = json.loads((tmp_path / "r.json").read_text("utf-8"))
+    assert (report["layout"], report["data"]) == (layout, str(data.path))  # pyright: ignore
+    assert report["split"] == ("test" if layout in ("nyu_zip", "nyu_test_zip") else None)
+    assert report["files"] == (OPTIONS[layout][1] if layout in ("bts", "kitti") else None)
+    reports = report["evaluated"][0]["reports"]
+    assert reports["full"]["count"] == 3 and reports["full"]["metrics"]["abs_rel"] == pytest.approx(0.1, abs=1e-3)
+
+
+def test_the_mat_files_test_split(tmp_path, capsys):
+    path = write_mat_file(tmp_path / "nyu_depth_v2_labeled.mat")
+    write_splits(tmp_path / "splits.mat", train=(1, 3), test=(2,))
+    status, out, _ = call("evaluate", "--data", path, "--split", "test", "--csv", tmp_path / "r.csv", capsys=capsys)
+    assert status == 0 and f"{path}, split test" in out
+    assert [row["id"] for row in csv.DictReader(io.StringIO((tmp_path / "r.csv").read_text("utf-8")))] == ["nyu-0002"]
 
 
 MISTAKES = {

@@ -36,15 +36,18 @@ class NyuTestZipData(PairData):
     Args:
         path: the archive.
         limit: take only the first so many pairs.
+        split: "test", which is all there is.
 
     Raises:
-        DataError: nothing there, no ZIP archive or one that is cut off, arrays that are missing or of other
-            shapes or types.
+        DataError: another split, nothing there, no ZIP archive or one that is cut off, arrays that are missing or of
+            other shapes or types.
     """
 
-    def __init__(self, path: str | Path, limit: int | None = None) -> None:
+    def __init__(self, path: str | Path, limit: int | None = None, *, split: str = "test") -> None:
         self.path = Path(path)
         check_limit(limit, self.path)
+        if split != "test":
+            raise DataError(f"{self.path}: no split {split!r}, there is only test")
         archive = ZipArchive(self.path)
         for name in (RGB, DEPTH):
             if name not in archive:
