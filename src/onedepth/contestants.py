@@ -96,7 +96,7 @@ def seen(recipe: Mapping[str, Any], data: Source) -> Seen:
     if not isinstance(sources, Mapping):
         return "unknown"
     answers: dict[str, Seen] = {"train": "trained", "val": "chosen"}
-    found: list[Seen] = []
+    found: list[Seen] = ["no"]
     for part, answer in answers.items():
         source = sources.get(part)
         if not isinstance(source, Mapping) or not source.get("path"):
@@ -104,7 +104,7 @@ def seen(recipe: Mapping[str, Any], data: Source) -> Seen:
         same = _same(source, data)
         found.append(answer if same else "unknown" if same is None else "no")
     severity: list[Seen] = ["trained", "unknown", "chosen", "no"]
-    return min(found, key=severity.index, default="no")
+    return min(found, key=severity.index)
 
 
 _NYU = {"nyu_zip", "nyu_test_zip", "nyu_mat"}
