@@ -59,7 +59,7 @@ HIGHER_IS_BETTER = frozenset({"delta1", "delta2", "delta3"})
 _THRESHOLDS = (1.25, 1.25**2, 1.25**3)  # exact in float64
 
 # Small enough that a block's arrays stay in the processor's cache and come from memory that is at hand: an
-# image at once takes six times as long, most of it in the system's handing out of fresh pages.
+# image at once takes four times as long, most of it in the system's handing out of fresh pages.
 _BLOCK = 1 << 15
 _ONES = np.ones(_BLOCK)
 

@@ -122,14 +122,14 @@ def _bands_of_image(
     return _bands(vertical, _BAND), _bands(np.kron(horizontal, np.eye(channels)), _BAND * channels)
 
 
-def _bands(weights: NDArray[np.float64], count: int) -> tuple[_Band, ...]:
+def _bands(weights: NDArray[np.floating], count: int) -> tuple[_Band, ...]:
     """A matrix by `count` rows at a time, without the columns that are 0 there."""
     bands = []
     for start in range(0, len(weights), count):
         some = weights[start : start + count]
         used = np.flatnonzero(some.any(axis=0))
         there = slice(int(used[0]), int(used[-1]) + 1)
-        bands.append((slice(start, start + len(some)), there, np.ascontiguousarray(some[:, there])))
+        bands.append((slice(start, start + len(some)), there, some[:, there].astype(np.float64)))
     return tuple(bands)
 
 

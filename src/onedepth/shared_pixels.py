@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +18,9 @@ from numpy.typing import NDArray
 from onedepth.data.pair import Pair
 from onedepth.metrics import Sums, mark_invalid, measure, measure_ways
 from onedepth.protocols import Protocol, apply, counts, inside
-from onedepth.resampling import Shape
 
-Place = tuple[slice, slice] | NDArray[np.intp]
-"""A region: a rectangle, or places in the flattened picture."""
+Place = tuple[tuple[slice, slice], ...]
+"""Rectangles of a picture, which make up a region."""
 
 
 def measure_all(protocols: Sequence[Protocol], pred_m: NDArray[np.floating], pair: Pair) -> list[Sums]:
@@ -75,24 +75,28 @@ def _measure_shared(protocols: Sequence[Protocol], pred_m: NDArray[np.floating],
 
 
 def _at(values: NDArray, place: Place) -> NDArray:
-    return values.ravel()[place] if isinstance(place, np.ndarray) else values[place]
+    if len(place) == 1:
+        return values[place[0]]
+    return np.concatenate([values[part].ravel() for part in place])
 
 
 @lru_cache(maxsize=16)
 def _regions(height: int, width: int, protocols: tuple[Protocol, ...]) -> tuple[tuple[tuple[int, ...], Place], ...]:
     """Pixels by which of the protocols' crops they are in: the protocols' numbers, and where the pixels are."""
-    label = np.zeros((height, width), np.int64)
-    for index, protocol in enumerate(protocols):
-        label[inside(protocol, height, width)] |= 1 << index
-    regions: list[tuple[tuple[int, ...], Place]] = []
-    for value in np.unique(label):
-        members = tuple(index for index in range(len(protocols)) if value >> index & 1)
-        if not members:
-            continue
-        rows, columns = np.nonzero(label == value)
-        box: Shape = (int(np.ptp(rows)) + 1, int(np.ptp(columns)) + 1)
-        rectangle = box[0] * box[1] == len(rows)
-        top, left = int(rows.min()), int(columns.min())
-        place = (slice(top, top + box[0]), slice(left, left + box[1])) if rectangle else rows * width + columns
-        regions.append((members, place))
-    return tuple(regions)
+    crops = [inside(protocol, height, width) for protocol in protocols]
+    bounds = [
+        [axis.indices(length)[:2] for axis in axes]
+        for length, axes in zip((height, width), zip(*crops, strict=True), strict=True)
+    ]
+    rows, columns = (sorted({cut for bound in axis for cut in bound}) for axis in bounds)
+    regions: dict[tuple[int, ...], list[tuple[slice, slice]]] = {}
+    for top, bottom in pairwise(rows):
+        for left, right in pairwise(columns):
+            members = tuple(
+                index
+                for index, ((first, last), (start, stop)) in enumerate(zip(*bounds, strict=True))
+                if first <= top and bottom <= last and start <= left and right <= stop
+            )
+            if members:
+                regions.setdefault(members, []).append((slice(top, bottom), slice(left, right)))
+    return tuple((members, tuple(place)) for members, place in regions.items())
