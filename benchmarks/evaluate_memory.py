@@ -73,7 +73,7 @@ class TimedPredictions(ModelPredictions):
         self.model += time.perf_counter() - started
         return depth_m
 
-    def depth_m(self, pair, view):
+    def depth_m(self, pair, view):  # noqa: D102
         started = time.perf_counter()
         depth_m = super().depth_m(pair, view)
         self.everything += time.perf_counter() - started

@@ -36,7 +36,7 @@ def measure_all(protocols: Sequence[Protocol], pred_m: NDArray[np.floating], pai
         for protocol in protocols
         if protocol.geometry is None and protocol.alignment == "none" and pred_m.shape == pair.depth_m.shape
     ]
-    shared = dict(zip(together, _measure_shared(together, pred_m, pair), strict=True)) if len(together) > 1 else {}
+    shared = dict(zip(together, _measure_shared(together, pred_m, pair), strict=True))
     return [
         shared[protocol] if protocol in shared else measure(*apply(protocol, pred_m, pair), swapped=protocol.swapped)
         for protocol in protocols
@@ -44,6 +44,8 @@ def measure_all(protocols: Sequence[Protocol], pred_m: NDArray[np.floating], pai
 
 
 def _measure_shared(protocols: Sequence[Protocol], pred_m: NDArray[np.floating], pair: Pair) -> list[Sums]:
+    if not protocols:
+        return []
     true_m, pred_m = pair.depth_m, mark_invalid(pred_m)
     near, far = max(p.min_depth_m for p in protocols), min(p.max_depth_m for p in protocols)
     common, special = pair.valid, None  # count under every protocol; count, or are clipped, not as under all others
