@@ -51,8 +51,8 @@ METRICS: dict[str, str] = {
 }
 """Key of each metric, and the name it is shown by."""
 
-UNITS: dict[str, str] = {"sq_rel": "m", "rmse": "m", "silog": "0.01", "irmse": "1/km"}
-"""Unit of each metric that has one."""
+UNITS: dict[str, str] = {"sq_rel": "m", "rmse": "m", "silog": "×100", "irmse": "1/km"}
+"""Unit of each metric that has one, or by how much it is multiplied."""
 
 HIGHER_IS_BETTER = frozenset({"delta1", "delta2", "delta3"})
 

@@ -75,6 +75,11 @@ def test_several_side_by_side(place, capsys):
     # Nothing is fetched: every source of a picture is in the page itself.
     assert set(re.findall(r'(?:src|href)="([^"]{5})', page)) == {"data:"}
     assert page.count("<img") == 3 * 5 * 4  # five images each: input, truth, prediction, error
+    # Beside each of them what the colours mean: nearest, middle by ratio, farthest, in metres.
+    marks = re.findall(r'class="scale"><span>([\d.]+)</span><span>([\d.]+)</span><span>([\d.]+) m</span>', page)
+    assert len(marks) == 15
+    for near, middle, far in (map(float, texts) for texts in marks):
+        assert near < middle < far and middle == pytest.approx((near * far) ** 0.5, rel=0.1)
 
 
 def test_slower_metrics_and_alignment_are_asked_for(place, capsys):
