@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -15,6 +15,7 @@ from onedepth.progress import progress
 if TYPE_CHECKING:
     from onedepth.contestants import Contestant
     from onedepth.data.pair import Pair
+    from onedepth.data.recognise import Source
     from onedepth.protocols import Protocol
 
 RESULTS = Group("Results", help="The table is printed; these are files beside it.")
@@ -80,6 +81,7 @@ def evaluate(
     named = _named_protocols(protocol or [])
     _check_alignment(align)
     source, pairs = options.open_one(data)
+    _check_targets({"--json": json, "--csv": csv, "--html": html}, source)
     predictors = [Predictor(name, runtime=runtime, threads=threads) for name in _models(model, predictions)]
     contestants = gather(predictors, predictions or [], trained_on_this or [], source)
     _check_ids(contestants, pairs.ids)
@@ -113,6 +115,22 @@ def evaluate(
         with replacing(html) as temporary:
             temporary.write_text(text, "utf-8")
     return SOME_FAILED if evaluation.incomplete else DONE
+
+
+def _check_targets(targets: Mapping[str, Path | None], source: Source) -> None:
+    """Refuse files that cannot be written, or would take the place of another, before models run for minutes."""
+    from onedepth.data.folder import INDEX_NAME
+    from onedepth.outputs import check_place
+
+    kept = {source.path, source.path / INDEX_NAME, source.path / (source.files or ""), Path(source.files or "")}
+    taken = {path.resolve(): "the data" for path in kept if path.is_file()}
+    for name, path in targets.items():
+        if path is None:
+            continue
+        if path.resolve() in taken:
+            raise OnedepthError(f"{name}: {path} is {taken[path.resolve()]} as well, expected another file")
+        taken[path.resolve()] = f"what {name} names"
+        check_place(path)
 
 
 def _models(model: list[str] | None, predictions: list[Path] | None) -> Sequence[str | None]:

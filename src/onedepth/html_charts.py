@@ -28,8 +28,9 @@ def over_depth(figures: ErrorFigures, names: Sequence[str], signed: bool) -> str
         there = errors.pixels > _FEW * errors.pixels.sum()
         total = errors.signed if signed else errors.relative
         curves[name] = np.where(there, total / np.maximum(1, errors.pixels), np.nan)
-    low = min(0.0, *(float(np.nanmin(c)) for c in curves.values())) if signed else 0.0
-    high = max(0.05, *(float(np.nanmax(c)) for c in curves.values()))
+    values = np.concatenate(list(curves.values()))
+    low = float(np.nanmin(values, initial=0.0)) if signed else 0.0
+    high = float(np.nanmax(values, initial=0.05))
     step = _round_step(high - low)
     low, high = math.floor(low / step) * step, math.ceil(high / step) * step
     edges = figures.edges_m
