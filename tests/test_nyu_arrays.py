@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
 import tracemalloc
 import zipfile
@@ -100,6 +101,23 @@ def test_an_array_that_is_damaged_inside(tmp_path: Path):
     content[60:400] = bytes(340)
     path.write_bytes(content)
     assert "member 'eigen_test_rgb.npy': c" in message_of(lambda: NyuTestZipData(path)[2])
+
+
+@pytest.mark.parametrize("name", ["eigen_test_rgb.npy", "eigen_test_depth.npy"])
+def test_one_changed_value_is_found_at_the_last_image(tmp_path: Path, name: str):
+    members = nyu_test_members()
+    path = write_nyu_zip(tmp_path / "a.zip", members)
+    content = bytearray(path.read_bytes())
+    content[content.index(members[name]) + 3000] ^= 1
+    path.write_bytes(content)
+    said = f"member '{name}': its checksum is not the archive's, it is damaged somewhere"
+    data = NyuTestZipData(path)
+    for copy in (data, pickle.loads(pickle.dumps(data))):
+        assert [copy[0].id, copy[1].id] == ["eigen_test/0000", "eigen_test/0001"]
+        assert said in message_of(lambda copy=copy: copy[2])
+    whole = NyuTestZipData(write_nyu_zip(tmp_path / "b.zip", members))
+    assert len([*whole, *whole]) == 6
+    assert NyuTestZipData(path)[2].id == "eigen_test/0002"  # alone it says nothing of the others
 
 
 # -- nyu_depth_v2_labeled.mat

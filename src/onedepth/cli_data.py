@@ -4,26 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
-from cyclopts import App, Group, Parameter
+from cyclopts import App, Parameter
 
-from onedepth.errors import DataError, OnedepthError
+from onedepth.cli_layout import AS_RECOGNISED, LayoutOptions
+from onedepth.errors import OnedepthError
 from onedepth.progress import progress
 
-if TYPE_CHECKING:
-    from onedepth.data.pair import PairData
-
 app = App(name="data", help="Look at RGB-D data, and convert it.")
-LAYOUT = Group("Layout", help="By default recognised by the files there are; see docs/data.md.")
-
 Data = Annotated[Path, Parameter(help="Folder or file of RGB-D data.")]
-Layout = Annotated[str | None, Parameter(group=LAYOUT, help="Name of the layout.")]
-Split = Annotated[str | None, Parameter(group=LAYOUT, help="Only this split.")]
-Files = Annotated[str | None, Parameter(group=LAYOUT, help="List of pairs (bts, kitti).")]
-DepthPath = Annotated[Path | None, Parameter(group=LAYOUT, help="Folder of the depths, if it is another (bts, kitti).")]
-Unit = Annotated[str | None, Parameter(group=LAYOUT, help="Of depth PNGs: mm, or m/256 (bts, siblings).")]
-Limit = Annotated[int | None, Parameter(group=LAYOUT, help="Only the first so many pairs of each split.")]
 
 DONE, SOME_FAILED, WRONG_INPUT = 0, 1, 2
 PROBLEMS = 10  # that are printed
@@ -31,11 +21,12 @@ PROBLEMS = 10  # that are printed
 
 @app.command
 def inspect(
-    path: Data, *, layout: Layout = None, split: Split = None, files: Files = None, depth_path: DepthPath = None,
-    unit: Unit = None, limit: Limit = None,
+    path: Data,
+    *,
+    options: LayoutOptions = AS_RECOGNISED,
     sample: Annotated[int, Parameter(help="How many pairs to read, spread over all.")] = 64,
     sheet: Annotated[Path | None, Parameter(help="Write twelve pairs as a picture here.")] = None,
-) -> int:  # fmt: skip
+) -> int:
     """Say what data there is: layout, counts, sizes, depths, and what is wrong with it.
 
     Headers of all files are looked at; a sample of pairs is read.
@@ -46,8 +37,7 @@ def inspect(
 
     if sample < 1:
         raise OnedepthError(f"--sample: expected 1 or more, got {sample}")
-    options = {"split": split, "files": files, "depth_path": depth_path, "unit": unit, "limit": limit}
-    name, parts = _open(path, layout, options)
+    name, parts = options.open_parts(path)
     count = sum(len(pairs) for _, pairs in parts)
     damage = [one for _, pairs in parts for one in pairs.check()]
     _row("layout", name)
@@ -89,11 +79,11 @@ def inspect(
 
 @app.command
 def convert(
-    path: Data, *,
+    path: Data,
+    *,
     out: Annotated[Path, Parameter(name=["--out", "-o"], help="A new folder, or that of an interrupted conversion.")],
-    layout: Layout = None, split: Split = None, files: Files = None, depth_path: DepthPath = None, unit: Unit = None,
-    limit: Limit = None,
-) -> int:  # fmt: skip
+    options: LayoutOptions = AS_RECOGNISED,
+) -> int:
     """Rewrite data as a folder with index.csv: depth as 16-bit PNG in millimetres, pictures without loss.
 
     JPEGs are copied as they are. The same command goes on with a conversion that was interrupted.
@@ -101,10 +91,9 @@ def convert(
     from onedepth.data.convert import LARGEST_MM
     from onedepth.data.convert import convert as rewrite
 
-    options = {"split": split, "files": files, "depth_path": depth_path, "unit": unit, "limit": limit}
-    name, parts = _open(path, layout, options)
+    name, parts = options.open_parts(path)
     origin = {"path": str(path.resolve()), "layout": name} | {
-        key: str(value) for key, value in options.items() if value is not None
+        key: str(value) for key, value in options.arguments.items() if value is not None
     }
     count = sum(len(pairs) for _, pairs in parts)
     with progress(count) as (advance, _say):
@@ -117,18 +106,6 @@ def convert(
     if not result.done:
         return WRONG_INPUT
     return SOME_FAILED if result.failed else DONE
-
-
-def _open(path: Path, layout: str | None, options: dict[str, Any]) -> tuple[str, list[tuple[str, PairData]]]:
-    """The layout's name, and pairs by split."""
-    from onedepth.data import LAYOUTS
-    from onedepth.data.recognise import layout_of, open_parts
-
-    on_disk = [name for name in LAYOUTS if name != "synthetic"]
-    if layout is not None and layout not in on_disk:
-        raise DataError(f"--layout: no such layout {layout!r}, there are {', '.join(on_disk)}")
-    name = layout or layout_of(path, options["files"])
-    return name, open_parts(path, name, options)
 
 
 def _row(name: str, text: str) -> None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Group, Parameter
 
+from onedepth.cli_layout import AS_RECOGNISED, LayoutOptions
 from onedepth.errors import OnedepthError
 from onedepth.progress import progress
 
 if TYPE_CHECKING:
     from onedepth.contestants import Contestant
     from onedepth.data.pair import Pair
+    from onedepth.data.recognise import Source
     from onedepth.protocols import Protocol
 
 RESULTS = Group("Results", help="The table is printed; these are files beside it.")
@@ -21,8 +23,8 @@ RESULTS = Group("Results", help="The table is printed; these are files beside it
 
 def evaluate(
     *,
-    data: Annotated[Path, Parameter(help="Folder with index.csv (id, rgb, depth, split, fx, fy, cx, cy).")],
-    split: Annotated[str | None, Parameter(help="Rows of the index whose split column says this.")] = None,
+    data: Annotated[Path, Parameter(help="Folder or file of RGB-D data, of any layout.")],
+    options: LayoutOptions = AS_RECOGNISED,
     model: Annotated[
         list[str] | None,
         Parameter(help="Model file, or name of a model in the package; may be repeated.", negative=()),
@@ -70,7 +72,6 @@ def evaluate(
     """
     from onedepth.cli import DONE, SOME_FAILED
     from onedepth.contestants import gather
-    from onedepth.data.folder import FolderData
     from onedepth.evaluate import evaluate_all
     from onedepth.evaluation import Evaluation
     from onedepth.outputs import replacing
@@ -79,9 +80,10 @@ def evaluate(
     extras = _known_extras(metrics or [])
     named = _named_protocols(protocol or [])
     _check_alignment(align)
-    pairs = FolderData(data, split=split)
+    source, pairs = options.open_one(data)
+    _check_targets({"--json": json, "--csv": csv, "--html": html}, source)
     predictors = [Predictor(name, runtime=runtime, threads=threads) for name in _models(model, predictions)]
-    contestants = gather(predictors, predictions or [], trained_on_this or [], data, split)
+    contestants = gather(predictors, predictions or [], trained_on_this or [], source)
     _check_ids(contestants, pairs.ids)
     protocols = named or _fitting_protocols(pairs)
     if align is not None:
@@ -100,7 +102,7 @@ def evaluate(
             progress=lambda _done, _all: advance(),
             observe=figures,
         )
-    evaluation = Evaluation(str(data), split, tuple(contestants), tuple(protocols), reports)
+    evaluation = Evaluation(source, tuple(contestants), tuple(protocols), reports)
     say(evaluation.table())
     for path, text in ((json, evaluation.to_json), (csv, evaluation.to_csv)):
         if path is not None:
@@ -113,6 +115,22 @@ def evaluate(
         with replacing(html) as temporary:
             temporary.write_text(text, "utf-8")
     return SOME_FAILED if evaluation.incomplete else DONE
+
+
+def _check_targets(targets: Mapping[str, Path | None], source: Source) -> None:
+    """Refuse files that cannot be written, or would take the place of another, before models run for minutes."""
+    from onedepth.data.folder import INDEX_NAME
+    from onedepth.outputs import check_place
+
+    kept = {source.path, source.path / INDEX_NAME, source.path / (source.files or ""), Path(source.files or "")}
+    taken = {path.resolve(): "the data" for path in kept if path.is_file()}
+    for name, path in targets.items():
+        if path is None:
+            continue
+        if path.resolve() in taken:
+            raise OnedepthError(f"{name}: {path} is {taken[path.resolve()]} as well, expected another file")
+        taken[path.resolve()] = f"what {name} names"
+        check_place(path)
 
 
 def _models(model: list[str] | None, predictions: list[Path] | None) -> Sequence[str | None]:

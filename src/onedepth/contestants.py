@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from onedepth.data.recognise import Source
 from onedepth.errors import OnedepthError
 from onedepth.predictions import FilePredictions, ModelPredictions, Predictions
 from onedepth.predictor import Predictor
@@ -45,8 +46,7 @@ def gather(
     predictors: Sequence[Predictor],
     folders: Sequence[Path],
     trained: Sequence[str],
-    data: Path,
-    split: str | None,
+    data: Source,
 ) -> list[Contestant]:
     """Everyone, in the order given, model files first.
 
@@ -54,8 +54,7 @@ def gather(
         predictors: loaded model files.
         folders: of predictions.
         trained: names of those that were trained on the data, by their user's word.
-        data: folder of the data.
-        split: which part of it, None for all.
+        data: what they are evaluated on.
 
     Raises:
         DataError: no such folder.
@@ -68,7 +67,7 @@ def gather(
             title,
             predictor.path,
             ModelPredictions(predictor.depth_m),
-            "trained" if title in trained else seen(predictor.card.recipe, data, split),
+            "trained" if title in trained else seen(predictor.card.recipe, data),
             predictor.card.training_data,
         )
         for title, predictor in zip(titles, predictors, strict=True)
@@ -86,21 +85,50 @@ def gather(
     return everyone
 
 
-def seen(recipe: Mapping[str, Any], data: Path, split: str | None) -> Seen:
-    """Whether a recipe names this data, by its folder's name (paths differ from machine to machine), and its split."""
+def seen(recipe: Mapping[str, Any], data: Source) -> Seen:
+    """Whether a recipe trained on this data, chose its epoch on it, or neither.
+
+    Paths differ from machine to machine, so data is known by its layout, the last name of its path, its list and its
+    split. NYU Depth v2's own files hold the same scenes under other names: what a recipe took of one of them may well
+    be in another, unless that is the test split, which no recipe can name.
+    """
     sources = recipe.get("data")
     if not isinstance(sources, Mapping):
         return "unknown"
     answers: dict[str, Seen] = {"train": "trained", "val": "chosen"}
+    found: list[Seen] = ["no"]
     for part, answer in answers.items():
         source = sources.get(part)
         if not isinstance(source, Mapping) or not source.get("path"):
-            continue
-        same_folder = Path(str(source["path"])).name == data.resolve().name
-        theirs = source.get("split")
-        if same_folder and (theirs is None or split is None or theirs == split):
-            return answer
-    return "no"
+            continue  # rendered rooms, or nothing
+        same = _same(source, data)
+        found.append(answer if same else "unknown" if same is None else "no")
+    severity: list[Seen] = ["trained", "unknown", "chosen", "no"]
+    return min(found, key=severity.index)
+
+
+_NYU = {"nyu_zip", "nyu_test_zip", "nyu_mat"}
+
+
+def _same(source: Mapping[str, Any], data: Source) -> bool | None:
+    """Whether a recipe's source and the data have pairs in common; None: that cannot be known."""
+    layout = source.get("layout", "folder")
+    same_name = Path(str(source["path"])).name == data.path.resolve().name
+    if {layout, data.layout} <= _NYU:
+        if data.split == "test":
+            return False
+        if layout != data.layout:
+            return None
+    elif not same_name:
+        return False
+    elif layout != data.layout:
+        return None  # one folder, read in two ways
+    theirs = source.get("split")
+    if None not in (theirs, data.split) and theirs != data.split:
+        # Another number of rooms held out moves rooms from one split to the other.
+        return False if source.get("val_scenes") == data.val_scenes else None
+    lists = [Path(name).name for name in (source.get("files"), data.files) if name]
+    return len(lists) < 2 or lists[0] == lists[1]
 
 
 def _unique(names: Sequence[str], paths: Sequence[Path], taken: Sequence[str] = ()) -> list[str]:

@@ -6,8 +6,9 @@ import csv
 import io
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +17,10 @@ from onedepth.data.pair import Pair
 from onedepth.depth import Intrinsics
 from onedepth.errors import DataError
 from onedepth.extra_metrics import EXTRAS
-from onedepth.metrics import METRICS, Mean, Sums, mark_invalid, measure
+from onedepth.metrics import METRICS, Mean, Sums, mark_invalid
 from onedepth.predictions import MissingPredictionError, ModelPredictions, Predict, Predictions, View, mirror
-from onedepth.protocols import Protocol, apply, camera, check_size, prediction_misfit
+from onedepth.protocols import Protocol, apply, camera, check_size, pixels_inside, prediction_misfit
+from onedepth.shared_pixels import measure_all
 
 __all__ = ["Compared", "ImageResult", "Predict", "Report", "evaluate", "evaluate_all", "mirror", "predict_mirrored"]
 
@@ -166,9 +168,7 @@ class Compared:
         protocol: how they were compared.
         index: of the pair in the data.
         pair: the pair.
-        pred_m: `[h, w]`, metres inside the protocol's crop, NaN where invalid.
-        true_m: `[h, w]`, likewise.
-        valid: bool `[h, w]`.
+        said_m: `[H, W]`, the prediction in metres as the protocol asked for it, before crop and cap.
         result: the numbers.
     """
 
@@ -176,10 +176,28 @@ class Compared:
     protocol: Protocol
     index: int
     pair: Pair
-    pred_m: NDArray[np.floating]
-    true_m: NDArray[np.float32]
-    valid: NDArray[np.bool_]
+    said_m: NDArray[np.floating]
     result: ImageResult
+
+    @cached_property
+    def applied(self) -> tuple[NDArray[np.floating], NDArray[np.float32], NDArray[np.bool_]]:
+        """Prediction, truth and validity `[h, w]` inside crop and cap (see `onedepth.protocols.apply`)."""
+        return apply(self.protocol, self.said_m, self.pair)
+
+    @property
+    def pred_m(self) -> NDArray[np.floating]:
+        """`[h, w]`, metres inside the protocol's crop, NaN where invalid."""
+        return self.applied[0]
+
+    @property
+    def true_m(self) -> NDArray[np.float32]:
+        """`[h, w]`, likewise."""
+        return self.applied[1]
+
+    @property
+    def valid(self) -> NDArray[np.bool_]:
+        """Bool `[h, w]`: what was compared."""
+        return self.applied[2]
 
 
 Observe = Callable[[Compared], None]
@@ -248,10 +266,8 @@ def evaluate_all(
                 tally.failed.append(str(error))
         else:
             for name, source in predictions.items():
-                views = _Views(source, pair)
-                for protocol in protocols:
-                    compared = tallies[name, protocol.name].take(index, pair, views)
-                    if compared is not None and observe is not None:
+                for compared in _compare([tallies[name, p.name] for p in protocols], index, pair, source):
+                    if observe is not None:
                         observe(compared)
         if progress is not None:
             progress(index + 1, len(pairs))
@@ -266,6 +282,25 @@ def predict_mirrored(predict: Predict, image: NDArray[np.uint8], intrinsics: Int
     direct = predict(image, intrinsics)
     back = predict(*mirror(image, intrinsics))[:, ::-1]
     return _mean_of_views(direct, back)
+
+
+def _compare(tallies: Sequence[_Tally], index: int, pair: Pair, source: Predictions) -> Iterator[Compared]:
+    """One pair under every protocol that it counts for."""
+    views = _Views(source, pair)
+    asked = [(tally, tally.ask(pair, views)) for tally in tallies]
+    alike: dict[int, list[_Tally]] = {}
+    for tally, said in asked:
+        if said is not None:
+            alike.setdefault(id(said), []).append(tally)
+    for _, said in asked:
+        if said is None or id(said) not in alike:
+            continue
+        group = alike.pop(id(said))
+        sums = measure_all([one.protocol for one in group], said, pair)
+        for one, its in zip(group, sums, strict=True):
+            compared = one.take(index, pair, said, its)
+            if compared is not None:
+                yield compared
 
 
 class _Views:
@@ -325,8 +360,8 @@ class _Tally:
         self.sparse: list[str] = []
         self.one_view = False
 
-    def take(self, index: int, pair: Pair, views: _Views) -> Compared | None:
-        """Compare one pair; None where it does not count, which is then noted."""
+    def ask(self, pair: Pair, views: _Views) -> NDArray[np.floating] | None:
+        """The prediction of a pair; None where there is none to be compared, which is then noted."""
         try:
             check_size(self.protocol, pair)
             pred_m, one_view = views.under(self.protocol)
@@ -336,20 +371,26 @@ class _Tally:
         except DataError as error:
             self.failed.append(str(error))
             return None
+        mistake = prediction_misfit(self.protocol, pred_m.shape, pair)
+        if mistake is not None:
+            raise ValueError(mistake)
         self.one_view |= one_view
-        pred, true, valid = apply(self.protocol, pred_m, pair)
-        sums = measure(pred, true, valid, swapped=self.protocol.swapped)
+        return pred_m
+
+    def take(self, index: int, pair: Pair, said_m: NDArray[np.floating], sums: Sums) -> Compared | None:
+        """Note what was found of one pair; None where it does not count."""
         if not sums.pixels:
             self.excluded.append(pair.id)
             return None
-        if self.protocol.dense and sums.pixels < valid.size:
+        if self.protocol.dense and sums.pixels < pixels_inside(self.protocol, pair):
             self.sparse.append(pair.id)
         metrics = sums.metrics()
-        for extra in self.extras:
-            metrics |= extra.measure(pred, true, valid, camera(self.protocol, pair))
         result = ImageResult(pair.id, sums.pixels, sums.invalid, metrics, sums)
+        compared = Compared(self.name, self.protocol, index, pair, said_m, result)
+        for extra in self.extras:
+            metrics |= extra.measure(*compared.applied, camera(self.protocol, pair))
         self.images.append(result)
-        return Compared(self.name, self.protocol, index, pair, pred, true, valid, result)
+        return compared
 
     def report(self, pairs: int) -> Report:
         """Put the images together.
@@ -398,10 +439,17 @@ def _mean_of_views(
     direct: NDArray[np.floating], back: NDArray[np.floating], cap: tuple[float, float] | None = None
 ) -> NDArray[np.float32]:
     """float32 `[H, W]`: mean of two views in metres, each clipped to the cap first; NaN where either is invalid."""
-    direct, back = mark_invalid(direct), mark_invalid(back)
-    if cap is not None:
-        direct, back = np.clip(direct, *cap), np.clip(back, *cap)
-    return ((direct + back) / 2).astype(np.float32, copy=False)
+    mean = _clipped(direct, cap) + _clipped(np.ascontiguousarray(back), cap)
+    mean /= 2
+    return mean.astype(np.float32, copy=False)
+
+
+def _clipped(depth_m: NDArray[np.floating], cap: tuple[float, float] | None) -> NDArray[np.floating]:
+    if cap is None:
+        return mark_invalid(depth_m)
+    if depth_m.min() >= cap[0] and depth_m.max() <= cap[1]:  # as nearly always; not so where one is NaN
+        return depth_m
+    return np.clip(mark_invalid(depth_m), *cap)
 
 
 def _listed(ids: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from functools import cached_property
 
 from onedepth.comparison import Comparison, compare
 from onedepth.contestants import SEEN, Contestant
+from onedepth.data.recognise import Source
 from onedepth.evaluate import LABELS, Report
 from onedepth.protocols import Protocol
 
@@ -20,15 +21,13 @@ class Evaluation:
     """Reports of several contestants under several protocols, on the same data.
 
     Attributes:
-        data: where it lies.
-        split: which part of it; None: all.
+        data: what it is.
         contestants: in their order; differences are to the first.
         protocols: in their order.
         reports: by name of contestant, then of protocol.
     """
 
-    data: str
-    split: str | None
+    data: Source
     contestants: tuple[Contestant, ...]
     protocols: tuple[Protocol, ...]
     reports: Mapping[str, Mapping[str, Report]]
@@ -36,7 +35,7 @@ class Evaluation:
     @property
     def where(self) -> str:
         """The data, for people."""
-        return self.data + (f", split {self.split}" if self.split else "")
+        return self.data.words
 
     @property
     def incomplete(self) -> bool:
@@ -66,8 +65,10 @@ class Evaluation:
     def to_json(self) -> str:
         """Strict JSON; what is infinite or undefined is null."""
         content = {
-            "data": self.data,
-            "split": self.split,
+            "data": str(self.data.path),
+            "layout": self.data.layout,
+            "files": self.data.files,
+            "split": self.data.split,
             "evaluated": [
                 {
                     "name": one.name,

@@ -28,8 +28,9 @@ def over_depth(figures: ErrorFigures, names: Sequence[str], signed: bool) -> str
         there = errors.pixels > _FEW * errors.pixels.sum()
         total = errors.signed if signed else errors.relative
         curves[name] = np.where(there, total / np.maximum(1, errors.pixels), np.nan)
-    low = min(0.0, *(float(np.nanmin(c)) for c in curves.values())) if signed else 0.0
-    high = max(0.05, *(float(np.nanmax(c)) for c in curves.values()))
+    values = np.concatenate(list(curves.values()))
+    low = float(np.nanmin(values, initial=0.0)) if signed else 0.0
+    high = float(np.nanmax(values, initial=0.05))
     step = _round_step(high - low)
     low, high = math.floor(low / step) * step, math.ceil(high / step) * step
     edges = figures.edges_m
@@ -41,7 +42,8 @@ def over_depth(figures: ErrorFigures, names: Sequence[str], signed: bool) -> str
     def y(value: float) -> float:
         return _TOP + (_HEIGHT - _TOP - _BOTTOM) * (high - value) / (high - low)
 
-    parts = [f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">']
+    what = "Direction" if signed else "Size"
+    parts = [f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{what} of the error over true depth">']
     pixels = figures.errors[names[0]].pixels
     for left, right, count in zip(edges, edges[1:], pixels, strict=False):
         tall = (_HEIGHT - _TOP - _BOTTOM) * 0.9 * count / max(1, pixels.max())
@@ -55,7 +57,7 @@ def over_depth(figures: ErrorFigures, names: Sequence[str], signed: bool) -> str
         parts.append(
             f'<line class="{kind}" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y(value):.1f}" y2="{y(value):.1f}"/>'
         )
-        parts.append(f'<text x="{_LEFT - 7}" y="{y(value) + 4:.1f}" text-anchor="end">{100 * value:.3g} %</text>')
+        parts.append(f'<text x="{_LEFT - 7}" y="{y(value) + 4:.1f}" text-anchor="end">{_percent(value)}</text>')
     metre_step = _round_step(edges[-1])
     for index in range(int(edges[-1] / metre_step) + 1):
         metres = index * metre_step
@@ -74,7 +76,8 @@ def over_picture(figures: ErrorFigures, name: str, high: float) -> str:
     """Mean relative error in cells of the picture, white at 0 and dark at `high`."""
     errors = figures.errors[name]
     means = errors.cell_relative / np.maximum(1, errors.cell_pixels)
-    parts = [f'<svg viewBox="0 0 {GRID[1] * _CELL} {GRID[0] * _CELL}" role="img">']
+    size = f"0 0 {GRID[1] * _CELL} {GRID[0] * _CELL}"
+    parts = [f'<svg viewBox="{size}" role="img" aria-label="Error over the picture: {html.escape(name)}">']
     for row in range(GRID[0]):
         for column in range(GRID[1]):
             if not errors.cell_pixels[row, column]:
@@ -112,6 +115,10 @@ def scale_bar(high: float) -> str:
         f'<text x="34" y="12" text-anchor="end">0 %</text>{rects}'
         f'<text x="{end + 6}" y="12">{100 * high:.0f} %</text></svg>'
     )
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.3g} %".replace("-", "−")
 
 
 def colour(index: int) -> str:

@@ -32,6 +32,7 @@ SHOWN = 12
 
 _THUMB = 300  # pixels wide
 _FAR_OFF = 1.5  # ratio at which the error map's colours end
+_ERROR_RGB = ((33, 102, 172), (247, 247, 247), (178, 24, 43))  # too near, right, too far
 
 _STYLE = """
 :root { color-scheme: light; }
@@ -45,9 +46,9 @@ table { border-collapse: collapse; margin: 8px 0; font-variant-numeric: tabular-
 th, td { padding: 4px 8px; text-align: right; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
 td > .seen { display: block; width: fit-content; max-width: 170px; margin: 0; white-space: normal; line-height: 1.3; }
-thead th { border-bottom: 1.5px solid #aab2bb; font-weight: 600; vertical-align: bottom; }
+thead { break-after: avoid; } thead th { border-bottom: 1.5px solid #aab2bb; font-weight: 600; vertical-align: bottom; }
 thead small { display: block; color: #59626d; font-weight: 400; font-size: 11.5px; min-height: 1.5em; }
-tbody tr + tr td { border-top: 1px solid #e6e9ed; } tr.published td { color: #59626d; background: #f7f8fa; }
+tbody tr + tr td { border-top: 1px solid #e6e9ed; } tr.published td { color: #59626d; }
 tr.group td { color: #59626d; font-size: 12.5px; padding-top: 10px; }
 .seen { display: inline-block; background: #fbe8d6; color: #7a3d06; border-radius: 4px; padding: 0 7px;
   font-size: 12px; margin-left: 8px; }
@@ -68,8 +69,32 @@ svg polyline { fill: none; stroke-width: 2.2; stroke-linejoin: round; } svg .his
 .images img { width: 100%; display: block; border-radius: 3px; }
 .images td:first-child { width: 118px; font-size: 12.5px; overflow-wrap: anywhere; }
 .images col:first-child { width: 122px; }
-.keys i { display: inline-block; width: 12px; height: 12px; border-radius: 2px; margin: 0 5px -1px 14px;
-  border: 1px solid #ccd; }
+.images td[data-label]::before { content: attr(data-label); display: none; font-size: 12px; color: #59626d; }
+.ramp { display: block; height: 10px; width: 108px; border-radius: 2px; margin-top: 6px; }
+.scale { display: flex; justify-content: space-between; width: 108px; font-size: 11px; color: #59626d; }
+.keys .ramp { display: inline-block; vertical-align: -1px; margin: 0 6px; }
+.keys .unknown { display: inline-block; width: 12px; height: 12px; border-radius: 2px; margin: 0 4px -1px 0; }
+.whole { white-space: nowrap; }
+.maps svg { shape-rendering: crispEdges; }
+.tablebox tr { background: #fff; } .tablebox tr.published { background: #f7f8fa; }
+.tablebox th:first-child, .tablebox td:first-child { position: sticky; left: 0; background: inherit; min-width: 178px; }
+.tablebox tr.group td:first-child { position: static; }
+@media (max-width: 720px) {
+  body { padding: 18px 14px 40px; } h1 { font-size: 21px; overflow-wrap: anywhere; }
+  .charts { grid-template-columns: 1fr; }
+  .tablebox th:first-child, .tablebox td:first-child { min-width: 112px; max-width: 128px; white-space: normal; }
+  .tablebox tr.group td:first-child { max-width: none; white-space: nowrap; }
+  .images, .images tbody { display: block; } .images tr { display: grid; grid-template-columns: 1fr 1fr; gap: 2px; }
+  .images thead { display: none; } .images td, .images td:first-child { width: auto; }
+  .images td:first-child { grid-column: 1 / 3; padding-top: 14px; } .images td[data-label]::before { display: block; }
+}
+@page { size: A4 landscape; margin: 12mm; }
+@media print {
+  * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+  body { padding: 0; max-width: none; font-size: 11px; } table { font-size: 10px; } .tablebox { overflow: visible; }
+  h2 { margin-top: 24px; } th, td { padding: 2px 5px; } h2, h3 { break-after: avoid; }
+  tr, figure { break-inside: avoid; } .charts { grid-template-columns: 1fr 1fr; } .images { width: 72%; }
+}
 """
 
 
@@ -168,9 +193,9 @@ def _published(row: Published, key: str) -> str:
 def _differences(first: str, second: str, comparison: Comparison) -> list[str]:
     head = "".join(f"<th>{escape(LABELS[d.key])}</th>" for d in comparison.differences)
     rows = [
-        "<tr><td>difference</td>" + "".join(f"<td>{d.value:+.4f}</td>" for d in comparison.differences) + "</tr>",
+        "<tr><td>difference</td>" + "".join(f"<td>{_signed(d.value)}</td>" for d in comparison.differences) + "</tr>",
         f"<tr><td>{comparison.level:.0%} interval</td>"
-        + "".join(f"<td>{d.low:+.4f}<br>{d.high:+.4f}</td>" for d in comparison.differences)
+        + "".join(f"<td>{_signed(d.low)}<br>{_signed(d.high)}</td>" for d in comparison.differences)
         + "</tr>",
         f"<tr><td>{escape(second)} is</td>"
         + "".join(f'<td class="{d.verdict}">{d.verdict}</td>' for d in comparison.differences)
@@ -207,7 +232,8 @@ def _charts(evaluation: Evaluation, figures: ErrorFigures) -> list[str]:
         "(prediction − truth) / truth. Above 0 the prediction is too far.</figcaption></figure>",
         "</div>",
         f"<h3>Over the picture</h3><p>{charts.scale_bar(high)}</p>",
-        f'<p class="quiet">Mean of │prediction − truth│ / truth in cells of what the protocol compares.</p>'
+        '<p class="quiet">Mean of │prediction − truth│ / truth in cells of what the protocol compares. Cells without '
+        "any truth are grey.</p>",
         f'<div class="maps">{maps}</div>',
     ]
 
@@ -216,18 +242,21 @@ def _images(one: Contestant, report: Report, pairs: Sequence[Pair]) -> list[str]
     worst, median = chosen(report.images)
     parts = [
         f"<h2>Images: {escape(one.name)}</h2>",
-        '<p class="quiet keys">Truth and prediction share one scale of colours for each image: warm is near, dark is '
-        "far, grey is unknown. Error: <i style='background:#2166ac'></i>too near "
-        "<i style='background:#f7f7f7'></i>right "
-        f"<i style='background:#b2182b'></i>too far, full colour at a ratio of {_FAR_OFF:g}.</p>",
+        f'<p class="quiet keys">Under protocol {escape(report.protocol.name)}. Truth and prediction share one scale of '
+        "colours for each image, from near to far in metres as beside it, by the logarithm of depth. "
+        f'<span class="unknown" style="background:{_css(UNKNOWN_RGB)}"></span>unknown. Error: prediction / '
+        f'truth, <span class="whole">1/{_FAR_OFF:g}'
+        f'<span class="ramp" style="background:{_gradient(_ERROR_RGB)}"></span>'
+        f"{_FAR_OFF:g}</span>: blue is too near, white is right, red is too far; beyond, the colour stays.</p>",
     ]
     index_of = {image.id: image for image in report.images}
     places = _places(pairs, {image.id for image in worst + median})
     for what, images in ((f"The {len(worst)} worst by AbsRel", worst), (f"The {len(median)} in the middle", median)):
         rows = [_row(one, report.protocol, index_of[image.id], pairs[places[image.id]]) for image in images]
         parts.append(
-            f'<h3>{what}</h3><table class="images"><colgroup><col><col><col><col><col></colgroup>'
-            f"<tr><th></th><th>input</th><th>truth</th><th>prediction</th><th>error</th></tr>{''.join(rows)}</table>"
+            f'<h3>{escape(what)}</h3><table class="images"><colgroup><col><col><col><col><col></colgroup>'
+            "<thead><tr><th></th><th>input</th><th>truth</th><th>prediction</th><th>error</th></tr></thead>"
+            f"<tbody>{''.join(rows)}</tbody></table>"
         )
     return parts
 
@@ -254,18 +283,39 @@ def _row(one: Contestant, protocol: Protocol, image: ImageResult, pair: Pair) ->
     compared = seen[0]
     near, far = auto_range(np.where(compared.valid, compared.true_m, np.nan))
     true = np.where(compared.valid, compared.true_m, np.nan)
-    cells = [
-        picture(protocol, pair),
-        _coloured(true, near, far),
-        _coloured(compared.pred_m, near, far),
-        _error(compared.pred_m, true),
-    ]
+    cells = {
+        "input": picture(protocol, pair),
+        "truth": _coloured(true, near, far),
+        "prediction": _coloured(compared.pred_m, near, far),
+        "error": _error(compared.pred_m, true),
+    }
     invalid = f"<br>{image.invalid_predictions} pixels invalid" if image.invalid_predictions else ""
     text = (
         f"<b>{escape(image.id)}</b><br>AbsRel {_number(image.metrics['abs_rel'])}<br>"
-        f"δ1 {_number(image.metrics['delta1'])}<br>{near:.1f}–{far:.1f} m{invalid}"
+        f"δ1 {_number(image.metrics['delta1'])}<br>{image.pixels:,} pixels{invalid}"
     )
-    return f"<tr><td>{text}</td>" + "".join(f"<td>{_embedded(cell)}</td>" for cell in cells) + "</tr>"
+    shown = "".join(
+        f'<td data-label="{name}">{_embedded(cell, f"{name} of {image.id}")}</td>' for name, cell in cells.items()
+    )
+    return f"<tr><td>{text}{_metres(near, far)}</td>{shown}</tr>"
+
+
+def _metres(near_m: float, far_m: float) -> str:
+    """The colours of depths between two, whose middle is their geometric mean."""
+    depths_m = np.geomspace(near_m, far_m, 9)[None]
+    ramp = _gradient([tuple(map(int, rgb)) for rgb in _coloured(depths_m, near_m, far_m)[0]])
+    marks = "".join(
+        f"<span>{depth_m:.1f}{unit}</span>" for depth_m, unit in zip(depths_m[0, ::4], ("", "", " m"), strict=True)
+    )
+    return f'<span class="ramp" style="background:{ramp}"></span><span class="scale">{marks}</span>'
+
+
+def _css(rgb: Sequence[int]) -> str:
+    return "#" + "".join(f"{value:02x}" for value in rgb)
+
+
+def _gradient(colours: Sequence[Sequence[int]]) -> str:
+    return f"linear-gradient(to right, {', '.join(map(_css, colours))})"
 
 
 def _coloured(depth_m: NDArray[np.floating], near_m: float, far_m: float) -> NDArray[np.uint8]:
@@ -277,19 +327,23 @@ def _error(pred_m: NDArray[np.floating], true_m: NDArray[np.floating]) -> NDArra
     ratio = np.log(pred_m / true_m) / math.log(_FAR_OFF)
     known = np.isfinite(ratio)
     share = np.clip(np.where(known, ratio, 0), -1, 1)[..., None]
-    near, right, far = (np.array(rgb, float) for rgb in ((33, 102, 172), (247, 247, 247), (178, 24, 43)))
+    near, right, far = (np.array(rgb, float) for rgb in _ERROR_RGB)
     picture = np.where(share < 0, right + (near - right) * -share, right + (far - right) * share)
     picture[~known] = UNKNOWN_RGB
     return np.rint(picture).astype(np.uint8)
 
 
-def _embedded(pixels: NDArray[np.uint8]) -> str:
+def _embedded(pixels: NDArray[np.uint8], what: str) -> str:
     image = Image.fromarray(pixels)
     if image.width > _THUMB:
         image = image.resize((_THUMB, max(1, round(image.height * _THUMB / image.width))), Image.Resampling.BOX)
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=82, subsampling=0)
-    return f'<img alt="" src="data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
+    return f'<img alt="{escape(what)}" src="data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.4f}".replace("-", "−") if math.isfinite(value) else "–"
 
 
 def _number(value: float) -> str:

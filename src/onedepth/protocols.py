@@ -180,16 +180,20 @@ def apply(
         true_m, valid = protocol.geometry.nearest(true_m), protocol.geometry.nearest(valid)
     elif pred.shape != true_m.shape:
         pred = bilinear(mark_invalid(pred), (true_m.shape[0], true_m.shape[1]))
-    inside = _inside(protocol, true_m.shape[0], true_m.shape[1])
-    true_m, pred = true_m[inside], mark_invalid(pred[inside])
-    # Comparisons with NaN are False: a truth that is not a number is invalid here too.
-    if protocol.open_range:
-        valid = valid[inside] & (true_m > protocol.min_depth_m) & (true_m < protocol.max_depth_m)
-    else:
-        valid = valid[inside] & (true_m >= protocol.min_depth_m) & (true_m <= protocol.max_depth_m)
+    crop = inside(protocol, true_m.shape[0], true_m.shape[1])
+    true_m, pred = true_m[crop], mark_invalid(pred[crop])
+    valid = counts(protocol, true_m, valid[crop])
     if protocol.alignment != "none":
         pred = alignments.fit(protocol.alignment, pred[valid], true_m[valid])(pred)
     return np.clip(pred, protocol.min_depth_m, protocol.max_depth_m), true_m, valid
+
+
+def counts(protocol: Protocol, true_m: NDArray[np.floating], valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which of the valid pixels have a truth within the protocol's cap."""
+    # Comparisons with NaN are False: a truth that is not a number is invalid here too.
+    if protocol.open_range:
+        return valid & (true_m > protocol.min_depth_m) & (true_m < protocol.max_depth_m)
+    return valid & (true_m >= protocol.min_depth_m) & (true_m <= protocol.max_depth_m)
 
 
 def camera(protocol: Protocol, pair: Pair) -> Intrinsics:
@@ -199,14 +203,21 @@ def camera(protocol: Protocol, pair: Pair) -> Intrinsics:
     if protocol.geometry is not None:
         intrinsics = protocol.geometry.intrinsics(intrinsics, height, width)
         height, width = protocol.geometry.size
-    rows, columns = _inside(protocol, height, width)
+    rows, columns = inside(protocol, height, width)
     return Intrinsics(intrinsics.fx, intrinsics.fy, intrinsics.cx - columns.start, intrinsics.cy - rows.start)
+
+
+def pixels_inside(protocol: Protocol, pair: Pair) -> int:
+    """How many pixels what `apply` returns has, with and without a truth."""
+    height, width = pair.depth_m.shape if protocol.geometry is None else protocol.geometry.size
+    rows, columns = inside(protocol, height, width)
+    return len(range(*rows.indices(height))) * len(range(*columns.indices(width)))
 
 
 def picture(protocol: Protocol, pair: Pair) -> NDArray[np.uint8]:
     """uint8 `[h, w, 3]`: the part of the image that `apply` compares, pixel by pixel."""
     image = pair.image if protocol.geometry is None else protocol.geometry.image(pair.image)
-    return image[_inside(protocol, image.shape[0], image.shape[1])]
+    return image[inside(protocol, image.shape[0], image.shape[1])]
 
 
 def check_size(protocol: Protocol, pair: Pair) -> None:
@@ -242,7 +253,8 @@ def _misfit(protocol: Protocol, shape: Shape) -> str | None:
     return None
 
 
-def _inside(protocol: Protocol, height: int, width: int) -> tuple[slice, slice]:
+def inside(protocol: Protocol, height: int, width: int) -> tuple[slice, slice]:
+    """Rows and columns of the protocol's crop in a picture of this size."""
     if protocol.crop is not None:
         rows, columns = protocol.crop
         return slice(*rows), slice(*columns)

@@ -5,7 +5,8 @@
     eigen_test_crop.npy     [20, 459, 24, 615]: first and last row, first and last column, all inclusive
 
 Read image by image from the archive: stored arrays in place; deflated ones are unpacked up to the image asked for,
-which is fast in order. For evaluation only: nothing is trained or chosen on test data, and no recipe can name it.
+which is fast in order. Damage that changes values and nothing else is found by the checksum, when all has been read in
+order: at the last image. For evaluation only: nothing is trained or chosen on test data, and no recipe can name it.
 """
 
 from __future__ import annotations
@@ -36,15 +37,18 @@ class NyuTestZipData(PairData):
     Args:
         path: the archive.
         limit: take only the first so many pairs.
+        split: "test", which is all there is.
 
     Raises:
-        DataError: nothing there, no ZIP archive or one that is cut off, arrays that are missing or of other
-            shapes or types.
+        DataError: another split, nothing there, no ZIP archive or one that is cut off, arrays that are missing or of
+            other shapes or types.
     """
 
-    def __init__(self, path: str | Path, limit: int | None = None) -> None:
+    def __init__(self, path: str | Path, limit: int | None = None, *, split: str = "test") -> None:
         self.path = Path(path)
         check_limit(limit, self.path)
+        if split != "test":
+            raise DataError(f"{self.path}: no split {split!r}, there is only test")
         archive = ZipArchive(self.path)
         for name in (RGB, DEPTH):
             if name not in archive:
@@ -107,5 +111,9 @@ class _Array:
         Raises:
             DataError: it is damaged.
         """
-        content = self._reader.read(self._start + number * self._bytes, self._bytes)
+        begin = self._start + number * self._bytes
+        before = (
+            begin if number == 0 else 0
+        )  # the checksum is of header and content, so the header is read with the first
+        content = memoryview(self._reader.read(begin - before, before + self._bytes))[before:]
         return np.frombuffer(content, self.dtype).reshape(self.shape[1:])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,31 @@ from onedepth.data.nyu_zip import TRAIN_CSV
 from onedepth.data.pair import PairData
 from onedepth.data.zip_archive import ZipArchive
 from onedepth.errors import DataError
+
+
+@dataclass(frozen=True)
+class Source:
+    """Data by what opens it.
+
+    Attributes:
+        layout: one of `onedepth.data.LAYOUTS`.
+        path: folder or file.
+        split: which part of it; None: all, or a layout without splits.
+        files: its list of pairs, where the layout has one.
+        val_scenes: how many rooms are held out for the split "val", where somebody said so.
+    """
+
+    layout: str
+    path: Path
+    split: str | None = None
+    files: str | None = None
+    val_scenes: int | None = None
+
+    @property
+    def words(self) -> str:
+        """For people."""
+        files = f", list {self.files}" if self.files else ""
+        return f"{self.path}{files}{f', split {self.split}' if self.split else ''}"
 
 
 def layout_of(path: Path, files: str | None = None) -> str:
@@ -60,6 +86,32 @@ def open_parts(path: Path, layout: str, options: Mapping[str, Any]) -> list[tupl
     Raises:
         DataError: an option that the layout does not have or needs, or data that is not as the layout says.
     """
+    given = _arguments(path, layout, options)
+    splits = [given["split"]] if "split" in given else _splits(path, layout)
+    return [(split, LAYOUTS[layout](path, **given | ({"split": split} if split else {}))) for split in splits]
+
+
+def open_one(path: Path, layout: str, options: Mapping[str, Any]) -> tuple[Source, PairData]:
+    """Data as one: the split that is asked for, or all of it.
+
+    Args:
+        path: the data.
+        layout: one of `LAYOUTS` that lies on a disk.
+        options: as for `open_parts`.
+
+    Raises:
+        DataError: as `open_parts`, or data that is never read as a whole and no split is named.
+    """
+    given = _arguments(path, layout, options)
+    if layout == "nyu_zip" and "split" not in given:  # depths of its train and its test are different in kind
+        raise DataError(f"{path}: has the splits {', '.join(_splits(path, layout))}; name one by --split")
+    pairs = LAYOUTS[layout](path, **given)
+    split = given.get("split") or (_splits(path, layout)[0] if layout == "nyu_test_zip" else None)
+    return Source(layout, path, split, given.get("files"), given.get("val_scenes")), pairs
+
+
+def _arguments(path: Path, layout: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that are given, of which the layout knows every one."""
     given = {name: value for name, value in options.items() if value is not None}
     taken = inspect.signature(LAYOUTS[layout]).parameters
     for name in given:
@@ -67,13 +119,14 @@ def open_parts(path: Path, layout: str, options: Mapping[str, Any]) -> list[tupl
             raise DataError(f"--{name.replace('_', '-')}: the layout {layout} has no such option")
     if "files" in taken and "files" not in given:
         raise DataError(f"{path}: the layout {layout} needs a list of pairs, name it by --files")
-    splits = [given["split"]] if "split" in given else _splits(path, layout)
-    return [(split, LAYOUTS[layout](path, **given | ({"split": split} if split else {}))) for split in splits]
+    return given
 
 
 def _splits(path: Path, layout: str) -> list[str]:
     if layout == "folder":
         return splits_in(path)
+    if layout == "nyu_test_zip":
+        return ["test"]
     if layout == "nyu_zip":
         return ["train", "val", "test"]
     if layout == "nyu_mat" and path.with_name("splits.mat").is_file():

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
+import threading
 import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -119,6 +120,14 @@ class ZipArchive:
             DataError: as `head`.
         """
         return int(self._entry(name)["size"])
+
+    def checksum(self, name: str) -> int:
+        """A member's CRC-32, unpacked, as the archive's directory has it.
+
+        Raises:
+            DataError: as `head`.
+        """
+        return int(self._entry(name)["crc"])
 
     def label(self, name: str) -> str:
         """A member as messages name it."""
@@ -266,7 +275,8 @@ class MemberReader:
     """Parts of a large member. Stored ones are read in place; deflated ones are unpacked up to the place asked for.
 
     So that going back does not begin at the member's start, the unpacker's state (some 50 KB) is kept every
-    `_EVERY` bytes, and after each read, where reading in order goes on. No checksum is verified: it is the whole's.
+    `_EVERY` bytes, and after each read, where reading in order goes on. The checksum is the whole's: it is verified
+    when all has been read in order, or parts of it again in between.
     """
 
     _EVERY = 32 * 2**20
@@ -276,8 +286,15 @@ class MemberReader:
         self.archive, self.name = archive, name
         self.size = archive.size(name)
         self._start, self._packed, self._stored = archive.place(name)
+        self._crc = archive.checksum(name)
+        self._forget()
+
+    def _forget(self) -> None:
+        """What is known of the content, which no other process shares."""
         self._states: list[_State] = []
         self._last: _State | None = None
+        self._summed, self._sum = 0, 0  # how many bytes from the beginning, and their CRC-32
+        self._lock = threading.Lock()
 
     def read(self, offset: int, count: int) -> bytes:
         """`count` bytes from `offset`.
@@ -290,11 +307,25 @@ class MemberReader:
         content = self.archive.pread(count, self._start + offset) if self._stored else self._unpack(offset, count)
         if len(content) != count:
             raise DataError(f"{self.archive.label(self.name)}: ends at byte {offset + len(content)}, it is damaged")
+        with self._lock:
+            if offset <= self._summed < offset + count:
+                self._sum = zlib.crc32(memoryview(content)[self._summed - offset :], self._sum)
+                self._summed = offset + count
+            if offset + count == self.size == self._summed and self._sum != self._crc:
+                raise DataError(
+                    f"{self.archive.label(self.name)}: its checksum is not the archive's, it is damaged somewhere"
+                )
         return content
 
     def __getstate__(self) -> dict[str, Any]:
-        """Everything but the unpackers, which a process makes itself."""
-        return self.__dict__ | {"_states": [], "_last": None}
+        """Where the member is; everything else a process finds out itself."""
+        names = ("archive", "name", "size", "_start", "_packed", "_stored", "_crc")
+        return {name: self.__dict__[name] for name in names}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Begin anew in another process."""
+        self.__dict__.update(state)
+        self._forget()
 
     def _unpack(self, offset: int, count: int) -> bytes:
         known = [state for state in (*self._states, self._last) if state is not None and state.unpacked <= offset]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from onedepth.errors import OutputError
 from onedepth.outputs import npz, png16
-from onedepth.outputs.atomic import replacing
+from onedepth.outputs.atomic import check_place, replacing
 from onedepth.outputs.npz import load_npz
 from onedepth.outputs.png16 import read_png16
 
@@ -25,6 +25,7 @@ __all__ = [
     "PICTURE_FORMATS",
     "WRITERS",
     "Writer",
+    "check_place",
     "load_npz",
     "read_png16",
     "replacing",

@@ -67,6 +67,25 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def check_place(path: Path) -> None:
+    """Refuse a place where `replacing` could not write, before the work is done whose result belongs there.
+
+    Nothing stays behind. A disk can still fill up afterwards.
+
+    Raises:
+        OutputError: as `replacing`.
+    """
+    try:
+        target = Path(os.path.realpath(path))
+        _mode_of(target)
+        folder = next(parent for parent in target.parents if parent.exists())
+        probe = folder / f".onedepth-{os.getpid()}-{secrets.token_hex(4)}"
+        os.close(os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        probe.unlink()
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {_reason(error)}") from error
+
+
 def _mode_of(target: Path) -> int | None:
     """Permissions of the file to be replaced; None where there is none.
 
