@@ -82,6 +82,9 @@ def convert(
     path: Data,
     *,
     out: Annotated[Path, Parameter(name=["--out", "-o"], help="A new folder, or that of an interrupted conversion.")],
+    inpaint: Annotated[
+        bool, Parameter(negative=(), help="Fill depth where there is no truth, as DenseDepth did for KITTI.")
+    ] = False,
     options: LayoutOptions = AS_RECOGNISED,
 ) -> int:
     """Rewrite data as a folder with index.csv: depth as 16-bit PNG in millimetres, pictures without loss.
@@ -95,9 +98,13 @@ def convert(
     origin = {"path": str(path.resolve()), "layout": name} | {
         key: str(value) for key, value in options.arguments.items() if value is not None
     }
+    if inpaint:
+        origin["inpaint"] = "yes"
     count = sum(len(pairs) for _, pairs in parts)
     with progress(count) as (advance, _say):
-        result = rewrite(parts, out, origin, advance, lambda text: print(f"onedepth: {text}", file=sys.stderr))
+        result = rewrite(
+            parts, out, origin, advance, lambda text: print(f"onedepth: {text}", file=sys.stderr), fill=inpaint
+        )
     if result.before:
         print(f"{result.before} pairs were there already")
     if result.clipped:

@@ -187,3 +187,21 @@ def test_mistakes_are_one_line(
     assert (status, out) == (2, "")
     assert len(errors) == 1
     assert said in errors[0]
+
+
+def test_convert_fills_depth_where_asked(tmp_path, capsys):
+    pytest.importorskip("scipy")
+    (tmp_path / "rgb").mkdir()
+    (tmp_path / "depth").mkdir()
+    truth = np.zeros((12, 16), np.uint16)
+    truth[::4, ::4] = 2000
+    for name, values in (("a", truth), ("b", np.zeros_like(truth))):
+        Image.fromarray(np.full((12, 16, 3), 99, np.uint8)).save(tmp_path / "rgb" / f"{name}.png")
+        Image.fromarray(values).save(tmp_path / "depth" / f"{name}.png")
+    status, out, err = call("data", "convert", tmp_path, "--inpaint", "-o", tmp_path / "out", capsys=capsys)
+    assert status == 1 and "1 of 2 pairs" in out  # the other has nothing to fill from: named, and left out
+    assert len(err) == 1 and "b" in err[0]
+    [row] = [line for line in (tmp_path / "out" / "index.csv").read_text().splitlines()[1:] if line]
+    filled = np.asarray(Image.open(tmp_path / "out" / row.split(",")[2]))
+    assert (filled[truth > 0] == 2000).all()
+    assert (np.abs(filled.astype(int) - 2000) <= 1).all()  # the mean of equal depths, everywhere

@@ -14,7 +14,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ import numpy as np
 from PIL import Image
 
 from onedepth.data.folder import INDEX_NAME
-from onedepth.data.pair import PairData
+from onedepth.data.inpaint import inpaint
+from onedepth.data.pair import Pair, PairData
 from onedepth.errors import DataError, OutputError
 from onedepth.outputs.atomic import replacing
 
@@ -54,6 +55,8 @@ def convert(
     origin: Mapping[str, Any],
     advance: Callable[[], None],
     say: Callable[[str], None],
+    *,
+    fill: bool = False,
 ) -> Conversion:
     """Write every pair of `parts` (split, pairs) to the folder `out`; the index appears at the end.
 
@@ -62,9 +65,11 @@ def convert(
         out: a new folder, or one in which the same conversion was begun.
         origin: what is converted, as JSON can hold it; an interrupted conversion goes on only with the same.
         advance: called after each pair.
-        say: told of each pair that cannot be read.
+        say: told of each pair that cannot be read, or filled.
+        fill: in-paint depth where there is no truth (see `onedepth.data.inpaint`).
 
     Raises:
+        MissingExtraError: to fill, SciPy is needed.
         OutputError: `out` holds something else, or cannot be written.
     """
     result = Conversion()
@@ -76,7 +81,7 @@ def convert(
                 for index, name in enumerate(pairs.ids):
                     if name not in rows:
                         try:
-                            rows[name] = _write_pair(pairs, index, split, out, result)
+                            rows[name] = _write_pair(pairs, index, split, out, result, fill=fill)
                         except DataError as error:
                             result.failed.append(str(error))
                             say(str(error))
@@ -117,9 +122,19 @@ def _begin(out: Path, origin: Mapping[str, Any]) -> dict[str, list[str]]:
     return {}
 
 
-def _write_pair(pairs: PairData, index: int, split: str, out: Path, result: Conversion) -> list[str]:
+def _filled(pair: Pair) -> Pair:
+    try:
+        depth_m = inpaint(pair.image, pair.depth_m, pair.valid)
+    except DataError as error:
+        raise DataError(f"{pair.id}: {error}") from error
+    return replace(pair, depth_m=depth_m, valid=np.ones_like(pair.valid))
+
+
+def _write_pair(pairs: PairData, index: int, split: str, out: Path, result: Conversion, *, fill: bool) -> list[str]:
     """A pair's row of the index, once its files are in place."""
     pair, stored = pairs[index], pairs.jpeg(index)
+    if fill and not pair.valid.all():
+        pair = _filled(pair)
     rgb = f"rgb/{pair.id}.{'png' if stored is None else 'jpg'}"
     depth = f"depth/{pair.id}.png"
     millimetres = np.rint(pair.depth_m.astype(np.float64) * 1000)
