@@ -356,8 +356,8 @@ def test_predictions_of_which_none_is_a_depth(place, capsys):
 
 
 def test_another_mat_file(tmp_path, capsys, monkeypatch):
-    import h5py
-    from scipy.io import savemat
+    h5py = pytest.importorskip("h5py")
+    savemat = pytest.importorskip("scipy.io").savemat
 
     monkeypatch.chdir(tmp_path)
     Path("text.mat").write_text("no MATLAB file")
