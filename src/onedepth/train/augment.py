@@ -20,7 +20,7 @@ from onedepth.train.recipe import AugmentConfig, NetworkConfig
 
 ORDERS = ((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))
 PERMUTATIONS = {
-    # Setting: probability, and the orders drawn from, all alike. The paper: arXiv 1812.11941, section 3.3.
+    # Setting: probability, and the orders drawn from, all alike. arXiv 1812.11941, and its authors' code.
     "paper": (0.25, ORDERS),
     "code": (0.5, ((0, 1, 2), *ORDERS)),
 }

@@ -452,6 +452,9 @@ BY_NAME: dict[str, Callable[[Call], Tracks]] = {
     "_upsample_bicubic2d_aa": _interpolation(_antialiased(2)),
     "copy_": pointwise,
     "expand": pointwise,
+    # torch 2.8 has no tag that says so.
+    "leaky_relu": pointwise,
+    "leaky_relu_": pointwise,
     "slice": _slice,
     "cat": _cat,
     "stack": _stack,

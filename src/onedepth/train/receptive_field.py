@@ -77,7 +77,9 @@ class _Tracker(TorchDispatchMode):
         values = dict(zip((a.name for a in func._schema.arguments), args, strict=False)) | kwargs
         call = Call(values, {})
         for tensor in tensors_in((args, kwargs)):
-            if packet is torch.ops.aten.lift_fresh:  # torch.tensor(…) in the midst of a network
+            # torch.tensor(…) in the midst of a network; torch 2.8 detaches the new tensor first.
+            new = packet is torch.ops.aten.detach_ and id(tensor) not in self._tracks
+            if new or packet is torch.ops.aten.lift_fresh:
                 self._note(tensor, None)
             tracks = self._known(tensor, str(func))
             if tracks is not None:
