@@ -10,8 +10,8 @@ from onedepth.boundaries import boundary_f1, ibims_boundaries
 from onedepth.depth import Intrinsics
 from onedepth.point_cloud import f_scores
 
-CAMERA = Intrinsics(10.0, 10.0, 4.0, 4.0)
-# No two of them exactly a threshold apart, where rounding would decide.
+# No two neighbours at one depth, and no two depths, exactly a threshold (5 or 10 cm) apart: rounding would decide.
+CAMERA = Intrinsics(10.7, 10.7, 4.0, 4.0)
 LEVELS = st.sampled_from([1.0, 1.037, 1.091, 1.31, 2.07, 3.1])
 FEW = settings(max_examples=40)
 

@@ -18,7 +18,8 @@ from onedepth.train.recipe import AugmentConfig, NetworkConfig
 
 STILL = AugmentConfig(mirror=0, channel_permutation=0)
 STRONG = AugmentConfig(mirror=0.5, channel_permutation=0, zoom=3, aspect=1.5, rotation_deg=30)
-WHOLE = torch.tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])
+WHOLE = torch.eye(3)[None]
+HALF = torch.diag(torch.tensor([0.5, 0.5, 1.0]))[None]
 
 
 def network(height: int = 48, width: int = 64) -> NetworkConfig:
@@ -71,7 +72,7 @@ def test_metres_of_a_zoomed_plane_by_hand():
     # is what a camera of 200 px sees. NYU's canonical focal at 128 pixels of width is 128 · 518.86 / 640 = 103.772 px,
     # so the network, which takes every camera for that one, is to answer 4 m · 103.772 / 200 = 2.07544 m.
     wall = batch_of(torch.zeros(3, 96, 128), torch.full((96, 128), 4.0))
-    view = warp(wall, 0.5 * WHOLE, network(96, 128))
+    view = warp(wall, HALF, network(96, 128))
     assert view.intrinsics[0].tolist() == pytest.approx([200, 200, 63.5, 47.5])
     assert view.valid.all()
     torch.testing.assert_close(view.depth_m, torch.full((1, 1, 48, 64), 2.07544))
@@ -161,6 +162,74 @@ def test_the_views_camera_sees_the_same_points(seed: int):
     turn = turn[before.abs() > 0.1]
     assert (turn - turn.mean()).abs().max() < 5e-3
     assert turn.mean().abs().item() == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_turned_camera_sees_the_same_points_as_far_away(seed: int):
+    camera = {"fx": 180.0, "fy": 180.0, "cx": 90.0, "cy": 80.0}
+    batch = where_is_what(**camera)
+    config = AugmentConfig(mirror=0.5, channel_permutation=0, zoom=3, aspect=1.3, rotation_deg=20, turn=1)
+    view = random_view(batch, config, seed, network(96, 128))
+    colours = F.avg_pool2d(view.image, 2)[0].double() * 255
+    focal = math.sqrt(view.intrinsics[0, 0].item() * view.intrinsics[0, 1].item())
+    depth_m = view.depth_m[0, 0].double() * focal / (518.86 / 640 * math.sqrt(96 * 128 * 4 / 3))
+    u, v = pixel_centres(48, 64)
+    x, y = rays(u * 2 + 0.5, v * 2 + 0.5, view.intrinsics[0])
+    before_x, before_y = rays(colours[0], colours[1], batch.intrinsics[0])
+    inside = (colours[0] > 2) & (colours[0] < 197) & (colours[1] > 2) & (colours[1] < 147)
+    number = (colours[1].round() * 200 + colours[0].round()).clamp(0, 150 * 200 - 1)
+    picture_m = 1 + number * 1e-4  # but for the nearest pixel's choice of row, what is seen there
+    far, near = depth_m * (1 + x**2 + y**2).sqrt(), picture_m * (1 + before_x**2 + before_y**2).sqrt()
+    assert inside.float().mean() > 0.9
+    row = 200 * 1e-4
+    assert ((far / near - 1).abs()[inside] < 1.1 * row).all()
+    assert ((far / near - 1)[inside].mean()).abs() < 0.2 * row
+    # The optical axis is where the view's camera says, and angles between rays are as they were.
+    a, b = torch.stack([x, y, torch.ones_like(x)], -1)[inside], torch.stack([before_x, before_y, x * 0 + 1], -1)[inside]
+    a, b = F.normalize(a, dim=1)[::97], F.normalize(b, dim=1)[::97]
+    torch.testing.assert_close(a @ a.T, b @ b.T, atol=2e-4, rtol=0)
+
+
+def test_a_turned_view_keeps_the_principal_point_that_a_crop_shifts():
+    many = repeated(where_is_what(), 32)
+    plain = {"mirror": 0, "channel_permutation": 0, "zoom": 3}
+    turned = random_view(many, AugmentConfig(**plain, turn=1), 0)
+    torch.testing.assert_close(turned.intrinsics[:, 2:], torch.tensor([[31.5, 23.5]]).expand(32, 2), atol=1e-3, rtol=0)
+    cropped = random_view(many, AugmentConfig(**plain), 0)
+    assert (cropped.intrinsics[:, 2] - 31.5).abs().max() > 5
+
+
+def test_views_inside_the_frame_do_not_show_it():
+    # A frame of 10 pixels in white around black; the mean of four samples may touch its first pixel.
+    item = Item(
+        0,
+        torch.full((3, 120, 160), 255, dtype=torch.uint8),
+        torch.zeros(1, 120, 160),
+        torch.tensor([120.0, 120, 79.5, 59.5]),
+        torch.tensor([10 / 120, 10 / 160]),
+    )
+    item.image[:, 10:-10, 10:-10] = 0
+    item.depth_m[:, 10:-10, 10:-10] = 2
+    many = collate([item] * 32)
+    config = AugmentConfig(channel_permutation=0, zoom=2, rotation_deg=10, aspect=1.2, turn=0.5)
+    assert (random_view(many, config, 0).image == 1).any()
+    within = random_view(many, config.model_copy(update={"inside": 1.0}), 0)
+    assert within.image[..., 1:-1, 1:-1].max() == 0
+    assert within.valid.all()
+
+
+def test_jpeg_and_cut_depth_change_the_image_alone():
+    scene = render_scene(0, 0, 120, 160)
+    batch = batch_of(torch.from_numpy(scene.image).permute(2, 0, 1), torch.from_numpy(scene.depth_m))
+    plain = random_view(batch, STILL, 0, network(96, 128))
+    jpeg = random_view(batch, STILL.model_copy(update={"jpeg": 1.0}), 0, network(96, 128))
+    assert 1e-3 < (jpeg.image - plain.image).abs().mean() < 0.1
+    cut = random_view(batch, STILL.model_copy(update={"cut_depth": 1.0}), 0, network(96, 128))
+    torch.testing.assert_close(cut.depth_m, plain.depth_m)
+    changed = (cut.image != plain.image).any(dim=1)[0]
+    assert 0.15**2 / 2 < changed.float().mean() < 0.75**2
+    shown = F.interpolate(plain.depth_m / 100, (96, 128), mode="nearest")[0, 0]
+    torch.testing.assert_close(cut.image[0, :, changed], shown[changed].expand(3, -1))
 
 
 def test_without_rotation_the_camera_moves_point_by_point():
@@ -294,7 +363,19 @@ def test_a_picture_looks_the_same_in_any_company(config: AugmentConfig):
 
 def test_the_same_seed_gives_the_same_view():
     config = AugmentConfig(
-        mirror=0.5, channel_permutation=0.5, zoom=2, aspect=1.2, rotation_deg=10, colour=1, blur=0.5, noise=0.1, erase=1
+        mirror=0.5,
+        channel_permutation=0.5,
+        zoom=2,
+        aspect=1.2,
+        rotation_deg=10,
+        colour=1,
+        blur=0.5,
+        noise=0.1,
+        erase=1,
+        turn=0.5,
+        jpeg=0.5,
+        cut_depth=0.5,
+        inside=0.5,
     )
     batch = where_is_what()
     first, again, other = (random_view(batch, config, seed) for seed in (7, 7, 8))
@@ -328,7 +409,19 @@ def test_the_share_of_pictures_whose_colours_change(setting, share: float):
 
 def test_a_picture_draws_the_same_however_its_batch_is_dealt_out():
     everything = AugmentConfig(
-        mirror=0.5, channel_permutation=0.5, zoom=2, aspect=1.2, rotation_deg=10, colour=1, blur=0.5, noise=0.1, erase=1
+        mirror=0.5,
+        channel_permutation=0.5,
+        zoom=2,
+        aspect=1.2,
+        rotation_deg=10,
+        colour=1,
+        blur=0.5,
+        noise=0.1,
+        erase=1,
+        turn=0.5,
+        jpeg=0.5,
+        cut_depth=0.5,
+        inside=0.5,
     )
     whole = repeated(where_is_what(), 6)
     view = Augment(everything, network())(whole, Draws(3, 6))

@@ -480,3 +480,48 @@ def test_densenets_imagenet_weights_that_cannot_be_had_are_an_error(monkeypatch:
     with pytest.raises(MissingExtraError, match="the ImageNet weights of densenet169 cannot be had here") as error:
         build_encoder("densenet169", "imagenet")
     assert "give a file of weights" in one_line(error)
+
+
+def test_frozen_maps_keep_weights_and_statistics():
+    config = NetworkConfig(encoder=EncoderConfig(weights="random", frozen_maps=2), size=(64, 64))
+    network = DepthNetwork(config).train()
+    before = {key: value.clone() for key, value in network.encoder.state_dict().items()}
+    optimizer = torch.optim.SGD(network.parameters(), lr=1.0)
+    network(torch.rand(2, 3, 64, 64)).mean().backward()
+    optimizer.step()
+    after = network.encoder.state_dict()
+    still = ("conv_stem", "bn1", "blocks.0.", "blocks.1.")
+    for key, value in after.items():
+        if value.is_floating_point() and key.startswith(still):
+            assert torch.equal(value, before[key]), key
+    moved = {
+        key.split(".")[1] for key in after if key.startswith("blocks") and not torch.equal(after[key], before[key])
+    }
+    assert moved == {"2", "3", "4", "5", "6"}
+
+
+def test_frozen_normalisation_keeps_statistics_and_learns_the_rest():
+    config = NetworkConfig(encoder=EncoderConfig(weights="random", batch_norm="frozen"), size=(64, 64))
+    network = DepthNetwork(config).train()
+    before = {key: value.clone() for key, value in network.encoder.state_dict().items()}
+    network(torch.rand(2, 3, 64, 64)).mean().backward()
+    for key, value in network.encoder.state_dict().items():
+        assert torch.equal(value, before[key]), key
+    assert network.train().training
+    assert all(p.grad is not None for p in network.encoder.parameters())
+    # In training as in use: a picture's answer does not depend on its company.
+    images = torch.rand(3, 3, 64, 64)
+    torch.testing.assert_close(network(images)[:1], network(images[:1]), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "maps"), [("tf_efficientnet_lite0", 6), ("densenet121", 5)])
+def test_maps_that_cannot_be_frozen(name: str, maps: int):
+    with pytest.raises(RecipeError, match=r"network\.encoder\.frozen_maps: \d of 5"):
+        DepthNetwork(NetworkConfig(encoder=EncoderConfig(name=name, weights="random", frozen_maps=maps)))
+
+
+def test_frozen_maps_of_densenet():
+    config = NetworkConfig(encoder=EncoderConfig(name="densenet121", weights="random", frozen_maps=2))
+    encoder = DepthNetwork(config).encoder
+    still = [name for name, parameter in encoder.named_parameters() if not parameter.requires_grad]
+    assert still == ["features.conv0.weight", "features.norm0.weight", "features.norm0.bias"]

@@ -378,3 +378,59 @@ def test_a_prediction_has_the_pictures_size_and_follows_its_camera(undisturbed):
     assert depth_m.dtype == np.float32
     farther = module.predict_m(pair.image, type(k)(2 * k.fx, 2 * k.fy, k.cx, k.cy))
     np.testing.assert_allclose(farther, 2 * depth_m, rtol=1e-5)
+
+
+# Pretraining
+
+
+def with_pretraining() -> Recipe:
+    recipe = least().model_dump()
+    train = {"layout": "synthetic", "count": 8, "seed": 5, "height": 48, "width": 64}
+    before = {"train": train, "schedule": {"epochs": 2, "batch_size": 4}, "size": (64, 64)}
+    return recipes.parse(recipe | {"pretraining": before})
+
+
+def test_a_run_begins_with_what_its_pretraining_learned(tmp_path, monkeypatch):
+    recipe = with_pretraining()
+    folder = tmp_path / "run"
+    begun_with = []
+    fit = run.pl.Trainer.fit
+
+    def watched(trainer, module, **kwargs):
+        begun_with.append({key: value.clone() for key, value in module.state_dict().items()})
+        return fit(trainer, module, **kwargs)
+
+    monkeypatch.setattr(run.pl.Trainer, "fit", watched)
+    run.train(recipe, folder, progress=False)
+    before = folder / run.PRETRAINING
+    assert run.recipe_of(before).schedule.epochs == 2
+    assert run.recipe_of(before).network.size == (64, 64)
+    assert checkpoint(before / run.LAST)["global_step"] == 4
+    learned = checkpoint(before / run.LAST)["state_dict"]
+    assert len(begun_with) == 2
+    for key, value in begun_with[1].items():
+        assert torch.equal(value, learned[key]), key
+    assert checkpoint(folder / run.LAST)["global_step"] == 1
+
+
+def test_a_run_broken_off_while_pretraining_goes_on_there(tmp_path, monkeypatch):
+    recipe = with_pretraining()
+    run.train(recipe, tmp_path / "undisturbed", progress=False)
+    folder = tmp_path / "broken"
+
+    save = run.Journal.on_train_epoch_end
+
+    def save_and_stop(self, trainer, pl_module):
+        save(self, trainer, pl_module)
+        if trainer.max_epochs == 2 and trainer.current_epoch == 0:
+            raise RuntimeError("power cut")
+
+    monkeypatch.setattr(run.Journal, "on_train_epoch_end", save_and_stop)
+    with pytest.raises(RuntimeError, match="power cut"):
+        run.train(recipe, folder, progress=False)
+    assert not (folder / run.LAST).exists()
+    monkeypatch.setattr(run.Journal, "on_train_epoch_end", save)
+    run.train(recipe, folder, resume=True, progress=False)
+    ends = [checkpoint(one / run.LAST)["state_dict"] for one in (folder, tmp_path / "undisturbed")]
+    for key, value in ends[0].items():
+        assert torch.equal(value, ends[1][key]), key

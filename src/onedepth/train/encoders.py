@@ -95,6 +95,31 @@ def _from_timm(name: str) -> nn.Module:
         raise RecipeError(f"network.encoder.name: {name} gives no feature maps (timm: {error})") from error
 
 
+def still_modules(encoder: Any, maps: int) -> list[nn.Module]:
+    """The modules that the first `maps` feature maps, finest first, are made by.
+
+    Raises:
+        RecipeError: there are fewer maps, or it is not known which module makes the last of them.
+    """
+    if not maps:
+        return []
+    names = encoder.feature_info.module_name()
+    known = {name.removeprefix("features."): name for name, _ in encoder.named_modules()}
+    if maps > len(names) or names[maps - 1] not in known:
+        raise RecipeError(
+            f"network.encoder.frozen_maps: {maps} of {len(names)} maps cannot be frozen; they come from {names}"
+        )
+    last, result, reached = known[names[maps - 1]], [], False
+    for name, module in encoder.named_modules():
+        within = name == last or name.startswith(f"{last}.")
+        if reached and not within:
+            break
+        reached = reached or within
+        if name and not last.startswith(f"{name}."):
+            result.append(module)
+    return result
+
+
 def input_statistics(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation per channel, on the 0…1 scale, that the ImageNet weights expect."""
     cfg = timm.get_pretrained_cfg(name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -28,12 +28,14 @@ class Item:
         image: uint8 `[3, H, W]`.
         depth_m: float32 `[1, H, W]`, 0 where there is no truth.
         intrinsics: float32 `[4]`: fx, fy, cx, cy in pixels of `image`.
+        border: float32 `[2]`: share of the height and of the width at each side that is no picture.
     """
 
     number: int
     image: Tensor
     depth_m: Tensor
     intrinsics: Tensor
+    border: Tensor = field(default_factory=lambda: torch.zeros(2))
 
 
 class Items(Dataset[Item | DataError]):
@@ -45,6 +47,7 @@ class Items(Dataset[Item | DataError]):
         size: tuple[int, int],
         cache: bool,
         border_px: int = 0,
+        area: float = 5.2,
     ) -> None:
         """Pairs for training.
 
@@ -53,10 +56,11 @@ class Items(Dataset[Item | DataError]):
             size: height and width at which the network works.
             cache: keep what was read in memory.
             border_px: so many pixels at each side of a stored picture have no truth.
+            area: larger pictures are reduced to so many times the pixels of `size`.
         """
         self.pairs = pairs
         self.border_px = border_px
-        self._max_pixels = 4 * size[0] * size[1] * 1.3
+        self._max_pixels = area * size[0] * size[1]
         self._cache: dict[int, Item] | None = {} if cache else None
 
     def __len__(self) -> int:
@@ -97,7 +101,8 @@ class Items(Dataset[Item | DataError]):
             depth = F.interpolate(depth[None], small, mode="nearest-exact")[0]
             sx, sy = small[1] / width, small[0] / height
             intrinsics = torch.tensor([k.fx * sx, k.fy * sy, (k.cx + 0.5) * sx - 0.5, (k.cy + 0.5) * sy - 0.5])
-        return Item(index, image.contiguous(), depth.contiguous(), intrinsics.float())
+        border = torch.tensor([self.border_px / height, self.border_px / width])
+        return Item(index, image.contiguous(), depth.contiguous(), intrinsics.float(), border)
 
 
 def collate(items: Sequence[Item | DataError]) -> Batch:
@@ -118,7 +123,9 @@ def collate(items: Sequence[Item | DataError]) -> Batch:
     for i, item in enumerate(whole):
         size[i] = torch.tensor(item.image.shape[1:])
         intrinsics[i] = item.intrinsics
-    return Batch(image, depth, intrinsics, size, torch.tensor([item.number for item in whole]), damaged)
+    number = torch.tensor([item.number for item in whole])
+    border = torch.stack([item.border for item in whole]) if whole else torch.zeros(0, 2)
+    return Batch(image, depth, intrinsics, size, number, damaged, border)
 
 
 @dataclass(frozen=True)

@@ -52,11 +52,14 @@ def ssim(prediction: Tensor, truth: Tensor, valid: Tensor, value_range: float = 
     window = torch.exp(-(offsets**2) / (2 * SSIM_SIGMA**2))
     window = window / window.sum()
 
-    def blur(x: Tensor) -> Tensor:
-        return F.conv2d(F.conv2d(x, window.view(1, 1, -1, 1)), window.view(1, 1, 1, -1))
-
     if min(prediction.shape[-2:]) < SSIM_WINDOW:
         return torch.where(valid, prediction, 0.0).sum() * 0.0  # no window fits: nothing to compare
+    down, across = (_sliding(window, side) for side in prediction.shape[-2:])
+
+    def blur(x: Tensor) -> Tensor:
+        # As products of matrices: convolutions of one channel take ten times as long on a CPU.
+        return down.T @ x @ across
+
     p, t = torch.where(valid, prediction, 0.0), torch.where(valid, truth, 0.0)
     whole = -F.max_pool2d(-valid.to(p.dtype), SSIM_WINDOW, stride=1) > 0.5
     mean_p, mean_t = blur(p), blur(t)
@@ -67,6 +70,14 @@ def ssim(prediction: Tensor, truth: Tensor, valid: Tensor, value_range: float = 
     similarity = luminance * (2 * covariance + c2) / (variances + c2)
     per_image = torch.where(whole.any(dim=3).any(dim=2).any(dim=1), _mean(similarity, whole), 1.0)
     return ((1 - per_image) / 2).clamp(0, 1).mean()
+
+
+def _sliding(window: Tensor, side: int) -> Tensor:
+    """`[side, side - n + 1]`: each column holds the window of n weights at its place."""
+    count = side - len(window) + 1
+    result = window.new_zeros(count, side)
+    places = torch.arange(count, device=window.device)[:, None] + torch.arange(len(window), device=window.device)
+    return result.scatter(1, places, window.expand(count, -1)).T
 
 
 def berhu(prediction: Tensor, truth: Tensor, valid: Tensor) -> Tensor:

@@ -59,7 +59,7 @@ class DepthModule(pl.LightningModule):
         recipe, data = self.recipe, self.recipe.data
         rank, processes = rank_and_processes()
         self.share = replace(self.share, rank=rank, processes=processes)
-        items = Items(self._train_pairs(), recipe.network.size, data.cache, data.border_px)
+        items = Items(self._train_pairs(), recipe.network.size, data.cache, data.border_px, data.area)
         workers = worker_count(data.workers, data.cache, launched().per_node)
         return train_loader(items, self.share, workers, recipe.seed, self.steps_done)
 

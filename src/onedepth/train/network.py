@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from onedepth.errors import RecipeError
 from onedepth.train.decoder import Decoder
-from onedepth.train.encoders import build_encoder, input_statistics
+from onedepth.train.encoders import build_encoder, input_statistics, still_modules
 from onedepth.train.recipe import NetworkConfig
 
 INITIAL_SHARE = 0.27  # of the depth range: an untrained network answers a middling room, not the far wall
@@ -45,10 +45,24 @@ class DepthNetwork(nn.Module):
         self.register_buffer("std", torch.tensor(std).expand(3).reshape(1, 3, 1, 1))
         self.stride: int = reductions[-1]
         self.encoder = encoder
+        self._still = still_modules(encoder, config.encoder.frozen_maps)
+        for module in self._still:
+            module.requires_grad_(False)
         self.decoder = Decoder(channels, reductions, config.decoder)
         self.head = nn.Conv2d(self.decoder.out_channels, 1, 3, padding=1)
         start = 1 / INITIAL_SHARE
         nn.init.constant_(self.head.bias, math.log(start) if config.head == "exponential" else start)  # pyright: ignore
+
+    def train(self, mode: bool = True) -> Self:
+        """As any module, but what the recipe freezes goes on normalising by the statistics that it came with."""
+        super().train(mode)
+        for module in self._still:
+            module.eval()
+        if self.config.encoder.batch_norm == "frozen":
+            for module in self.encoder.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
+        return self
 
     def forward(self, image: Tensor) -> Tensor:
         """Reciprocal depth of images of any size.

@@ -37,6 +37,8 @@ class Data(Section):
     """What the model card says of the data: name, licence, terms."""
     border_px: Annotated[int, Field(ge=0)] = 0
     """Rows and columns at each side of the stored training images without a picture (NYU: a white frame)."""
+    area: Annotated[float, Field(ge=1)] = 5.2
+    """Pictures of more than this many times the working size's pixels are reduced to that many when they are read."""
     cache: bool = True
     """Keep decoded pairs in memory."""
     workers: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
@@ -53,6 +55,10 @@ class EncoderConfig(Section):
     weights: str = "imagenet"
     normalisation: Literal["imagenet", "none"] = "imagenet"
     """What is done to RGB in [0, 1] first: mean and deviation as ImageNet weights expect, or nothing (the paper)."""
+    frozen_maps: Annotated[int, Field(ge=0)] = 0
+    """What makes the first so many feature maps, counted from the finest, keeps its weights and statistics."""
+    batch_norm: Literal["train", "frozen"] = "train"
+    """"frozen": all of the encoder normalises by the statistics that came with its weights."""
 
 
 class DecoderConfig(Section):
@@ -117,6 +123,10 @@ class AugmentConfig(Section):
     aspect: Annotated[float, Field(ge=1, le=2)] = 1.0
     """Crops are stretched by up to this factor."""
     rotation_deg: Annotated[float, Field(ge=0, le=45)] = 0.0
+    turn: Share = 0.0
+    """Probability that a view from the picture's side is seen by a camera turned there, not cut out of the picture."""
+    inside: Share = 0.0
+    """Probability that a view lies inside the picture's frame (`data.border_px`); others may show it."""
     colour: NotNegative = 0.0
     """Strength of changes to brightness, contrast, colour and gamma; 0 is off, 1 is strong."""
     blur: Share = 0.0
@@ -125,6 +135,10 @@ class AugmentConfig(Section):
     """Largest standard deviation of sensor noise, on the image's 0…1 scale."""
     erase: Share = 0.0
     """Probability that a rectangle of the picture is painted over; the depth below it is still asked for."""
+    jpeg: Share = 0.0
+    """Probability that a picture is compressed as JPEG, at qualities from poor to good."""
+    cut_depth: Share = 0.0
+    """Probability that a rectangle of the truth is painted over the picture (CutDepth, arXiv 2107.07684)."""
 
 
 class Schedule(Section):
@@ -157,6 +171,15 @@ class Validation(Section):
     every_epochs: Count = 1
 
 
+class Pretraining(Section):
+    """A run before the run, on other pairs; the run itself begins with its weights. What is not given is the same."""
+
+    train: Source
+    schedule: Schedule
+    size: tuple[Side, Side] | None = None
+    augment: AugmentConfig | None = None
+
+
 class Recipe(Section):
     """Everything a run needs; what `onedepth train` reads and every model file carries."""
 
@@ -174,6 +197,26 @@ class Recipe(Section):
     augment: AugmentConfig = AugmentConfig()
     schedule: Schedule
     validation: Validation = Validation()
+    pretraining: Pretraining | None = None
+    """Of this, the run in RUN/pretraining is made first."""
+
+
+def pretraining_recipe(recipe: Recipe) -> Recipe | None:
+    """What a recipe's pretraining is run by; None if it has none."""
+    before = recipe.pretraining
+    if before is None:
+        return None
+    network = recipe.network.model_copy(update={} if before.size is None else {"size": before.size})
+    return recipe.model_copy(
+        update={
+            "name": f"{recipe.name}-pretraining",
+            "data": recipe.data.model_copy(update={"train": before.train, "border_px": 0}),
+            "network": network,
+            "augment": before.augment or recipe.augment,
+            "schedule": before.schedule,
+            "pretraining": None,
+        }
+    )
 
 
 def shipped() -> list[str]:

@@ -6,6 +6,7 @@ RUN/best.ckpt          the same at the best epoch by val δ1
 RUN/history.csv        val metrics of every epoch
 RUN/loss.csv           training loss of every step up to the last checkpoint
 RUN/events.out.*       TensorBoard
+RUN/pretraining/       a run like this one, made first, where the recipe asks for it
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ from onedepth.train.recipe import Recipe
 from onedepth.train.sources import check_apart, checked, open_source
 
 LAST, BEST, RECIPE, HISTORY, LOSS = "last.ckpt", "best.ckpt", "recipe.yaml", "history.csv", "loss.csv"
+PRETRAINING = "pretraining"
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -245,11 +247,16 @@ def train(
     enough(recipe.schedule.batch_size, len(train_pairs))
     check_apart(train_pairs, val_pairs)
     check_size(PROTOCOLS[recipe.validation.protocol], val_pairs[0])
-    module = DepthModule(recipe, encoder_weights="random" if going_on else None)
+    earlier = recipes.pretraining_recipe(recipe)
+    module = DepthModule(recipe, encoder_weights="random" if going_on or earlier is not None else None)
     module.train_pairs, module.val_pairs = train_pairs, val_pairs
     if first:
         _clear(folder)
         _write(folder / RECIPE, yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
+    if earlier is not None and not going_on:
+        before = folder / PRETRAINING
+        train(earlier, before, resume=resume and (before / RECIPE).exists(), progress=progress)
+        _restore(module, before / LAST)
     callbacks: list[Callback] = []
     if recipe.schedule.ema:
         callbacks.append(WeightAveraging(multi_avg_fn=moving_average(recipe.schedule.ema)))
