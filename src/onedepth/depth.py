@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from onedepth.errors import OnedepthError
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -50,6 +52,8 @@ class Depth:
         focal_source: how the focal length is known: "given" by the user, from "exif", or "assumed".
         model: name and version of the model file.
         name: name of the picture, without folder and suffix.
+        uncertainty: float32 `[H, W]`, half the width of a 90 % interval of ln depth (see `interval_m`); None where the
+            model file does not say.
     """
 
     depth_m: NDArray[np.float32]
@@ -58,6 +62,21 @@ class Depth:
     focal_source: FocalSource
     model: str
     name: str = "image"
+    uncertainty: NDArray[np.float32] | None = None
+
+    def interval_m(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Nearest and farthest depth to reckon with, each float32 `[H, W]`: nine of ten true depths lie between them.
+
+        That is how often they did on the pictures that the model was measured on (see its card); on pictures of another
+        kind they may do so less often.
+
+        Raises:
+            OnedepthError: the model file says nothing of its errors.
+        """
+        if self.uncertainty is None:
+            raise OnedepthError(f"{self.model} says nothing of its errors: its file has no output `uncertainty`")
+        factor = np.exp(self.uncertainty).astype(np.float32)
+        return np.divide(self.depth_m, factor), np.multiply(self.depth_m, factor)
 
     def colorize(
         self,

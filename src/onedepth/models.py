@@ -36,6 +36,8 @@ class ModelCard:
         working_multiple: height and width of the working size are multiples of this.
         metrics: what was measured with this file, and on what.
         recipe: the recipe that made it, as nested values.
+        interval: where the file has an output `uncertainty`: the factor in it that makes the network's expected errors
+            90 % intervals, and how many truths lay in intervals made from other pictures (see `onedepth.intervals`).
         parameters: trained numbers in its network; None on older cards.
         revision: version and revision of the source code that made it.
         format: version of this contract.
@@ -53,6 +55,7 @@ class ModelCard:
     metrics: dict[str, Any] = field(default_factory=dict)
     recipe: dict[str, Any] = field(default_factory=dict)
     revision: str = "unknown"
+    interval: dict[str, Any] = field(default_factory=dict)
     parameters: int | None = None
     format: str = FORMAT
 

@@ -85,8 +85,22 @@ class Predictor:
         focal, known = self._focal(photo, focal_px, fov_deg)
         height, width = photo.image.shape[:2]
         intrinsics = Intrinsics.centred(focal, height, width)
-        depth_m = self.depth_m(photo.image, intrinsics)
-        return Depth(depth_m, photo.image, intrinsics, known, self.card.title, photo.name)
+        return self.answer(photo.image, intrinsics, known, photo.name)
+
+    def answer(self, image: NDArray[np.uint8], intrinsics: Intrinsics, known: FocalSource, name: str) -> Depth:
+        """Depth of an upright image uint8 `[H, W, 3]` whose camera is known.
+
+        Args:
+            image: the picture.
+            intrinsics: its camera.
+            known: how the focal length is known.
+            name: of the picture.
+
+        Raises:
+            ModelFileError: the model file does not run on it.
+        """
+        depth_m, uncertainty = self._answers(image, intrinsics)
+        return Depth(depth_m, image, intrinsics, known, self.card.title, name, uncertainty)
 
     def depth_m(self, image: NDArray[np.uint8], intrinsics: Intrinsics) -> NDArray[np.float32]:
         """Metres `[H, W]` of an image uint8 `[H, W, 3]` whose camera is known.
@@ -94,14 +108,21 @@ class Predictor:
         Raises:
             ModelFileError: the model file does not run on it.
         """
+        return self._answers(image, intrinsics)[0]
+
+    def _answers(
+        self, image: NDArray[np.uint8], intrinsics: Intrinsics
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
         height, width = image.shape[:2]
         try:
-            canonical = self._run(image[None])[0]
+            answers = self._run.answers(image[None])
+            canonical = answers["depth_m"][0]
         except Exception as error:  # whatever the runtime raises: a graph that is not ours, memory
             raise ModelFileError(f"{self.path}: failed on an image of {width}×{height}: {error}") from error
         # depth ∝ focal length at equal apparent size (Metric3D, arXiv 2307.10984, section 3.1)
         scale = intrinsics.focal_px / canonical_focal_px(height, width, self.card.canonical_focal)
-        return np.multiply(canonical, np.float32(scale), dtype=np.float32)
+        uncertainty = answers["uncertainty"][0] if "uncertainty" in answers else None
+        return np.multiply(canonical, np.float32(scale), dtype=np.float32), uncertainty
 
     def _focal(self, photo: Photo, focal_px: float | None, fov_deg: float | None) -> tuple[float, FocalSource]:
         height, width = photo.image.shape[:2]

@@ -336,10 +336,15 @@ def test_read_png16_says_what_is_wrong(tmp_path):
 def test_npz_comes_back_exactly(depth_m, camera, source, words, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / "hypothesis.npz"
     image = np.random.default_rng(depth_m.size).integers(0, 256, (*depth_m.shape, 3), dtype=np.uint8)
-    depth = Depth(depth_m, image, Intrinsics(*camera), source, *words)
+    uncertainty = depth_m / 2 if source == "given" else None
+    depth = Depth(depth_m, image, Intrinsics(*camera), source, *words, uncertainty)
     back = load_npz(save(depth, path))
     assert back.depth_m.tobytes() == depth_m.tobytes()
     np.testing.assert_array_equal(back.image, image)
+    if uncertainty is None:
+        assert back.uncertainty is None
+    else:
+        np.testing.assert_array_equal(back.uncertainty, uncertainty)
     assert (back.intrinsics, back.focal_source, back.model, back.name) == (
         Intrinsics(*camera),
         source,

@@ -36,23 +36,23 @@ def test_knows_the_card(runtime):
 @pytest.mark.parametrize("size", SIZES)
 def test_any_size_in_same_size_out_same_metres(runtime, reference, size):
     image = np.ascontiguousarray(picture(*size))[None]
-    depth_m = runtime(image)
+    depth_m = runtime.answers(image)["depth_m"]
     assert depth_m.shape == (1, *size) and depth_m.dtype == np.float32
     assert np.isfinite(depth_m).all() and (depth_m > 0).all()
-    np.testing.assert_allclose(depth_m, reference(image), rtol=1e-4)
+    np.testing.assert_allclose(depth_m, reference.answers(image)["depth_m"], rtol=1e-4)
 
 
 def test_a_batch_is_its_images(runtime):
     images = np.stack([render_scene(0, number, 60, 80).image for number in range(3)])
-    together = runtime(images)
+    together = runtime.answers(images)["depth_m"]
     for image, depth_m in zip(images, together, strict=True):
-        np.testing.assert_allclose(runtime(image[None])[0], depth_m, rtol=1e-4)
+        np.testing.assert_allclose(runtime.answers(image[None])["depth_m"][0], depth_m, rtol=1e-4)
 
 
 def test_results_are_kept(runtime):
-    first = runtime(np.zeros((1, 60, 80, 3), np.uint8))
+    first = runtime.answers(np.zeros((1, 60, 80, 3), np.uint8))["depth_m"]
     before = first.copy()
-    runtime(np.full((1, 60, 80, 3), 255, np.uint8))
+    runtime.answers(np.full((1, 60, 80, 3), 255, np.uint8))
     np.testing.assert_array_equal(first, before)
 
 

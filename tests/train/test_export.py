@@ -5,11 +5,13 @@ import onnx
 import pytest
 import torch
 
+from onedepth import intervals
 from onedepth.canonical import canonical_focal_px, working_size
 from onedepth.data.synthetic import render_scene
 from onedepth.errors import OnedepthError, OutputError
 from onedepth.models import ModelCard
 from onedepth.predictor import Predictor
+from onedepth.protocols import PROTOCOLS
 from onedepth.runtimes.onnxruntime import OnnxRuntime
 from onedepth.train import export, recipe
 from onedepth.train.module import DepthModule
@@ -59,14 +61,14 @@ def test_the_card_says_how_many_parameters(module, exported):
 
 
 def test_the_network_does_not_answer_one_depth(exported):
-    depth_m = OnnxRuntime(exported[0])(render_scene(0, 0, 48, 64).image[None])
+    depth_m = OnnxRuntime(exported[0]).answers(render_scene(0, 0, 48, 64).image[None])["depth_m"]
     assert depth_m.max() > 1.2 * depth_m.min()
 
 
 @pytest.mark.parametrize(("height", "width"), [(48, 64), (1, 1), (7, 300), (333, 222)])
 def test_any_size_and_any_number(module, exported, height, width):
     images = np.random.default_rng(0).integers(0, 256, (3, height, width, 3), dtype=np.uint8)
-    depth_m = OnnxRuntime(exported[0])(images)
+    depth_m = OnnxRuntime(exported[0]).answers(images)["depth_m"]
     assert depth_m.shape == (3, height, width)
     with torch.no_grad():
         expected = module.canonical_m(torch.from_numpy(images).permute(0, 3, 1, 2).float())[:, 0].numpy()
@@ -117,14 +119,14 @@ def test_module_and_predictor_agree_in_metres(module, exported):
     scene = render_scene(0, 3, 60, 80)
     file = Predictor(exported[0]).depth_m(scene.image, scene.intrinsics)
     np.testing.assert_allclose(file, module.predict_m(scene.image, scene.intrinsics), rtol=1e-4)
-    canonical = OnnxRuntime(exported[0])(scene.image[None])[0]
+    canonical = OnnxRuntime(exported[0]).answers(scene.image[None])["depth_m"][0]
     scale = scene.intrinsics.focal_px / canonical_focal_px(60, 80, 0.9)
     np.testing.assert_allclose(file, canonical * scale, rtol=1e-6)
 
 
 def test_depth_stays_in_range_up_to_the_change_of_area(exported):
     images = np.random.default_rng(1).integers(0, 256, (4, 64, 96, 3), dtype=np.uint8)
-    depth_m = OnnxRuntime(exported[0])(images)
+    depth_m = OnnxRuntime(exported[0]).answers(images)["depth_m"]
     assert depth_m.min() >= 0.1 and depth_m.max() <= 8.0 * 1.001
 
 
@@ -141,3 +143,43 @@ def test_unwritable_place(module, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError):
         export.export_run(module, tmp_path / "file" / "m.onnx", measure=False)
+
+
+# Expected errors
+
+
+def test_a_file_with_expected_errors(tmp_path):
+    torch.manual_seed(0)
+    values = VALUES | {"network": VALUES["network"] | {"uncertainty": True}}
+    values["data"] = VALUES["data"] | {"val": SYNTHETIC | {"split": "val", "count": 8}}
+    made = DepthModule(recipe.parse(values)).eval()
+    torch.nn.init.normal_(made.network.head.weight, std=20.0)
+    assert made.network.scale_head is not None
+    torch.nn.init.normal_(made.network.scale_head.weight, std=5.0)
+    path = tmp_path / "doubting.onnx"
+    card, agreements, report = export.export_run(made, path)
+    assert report is not None
+    assert sum(item.name.endswith("uncertainty") for item in agreements) * 2 == len(agreements)
+    assert max(item.relative_error for item in agreements) < 1e-4
+    assert card.interval["level"] == 0.9
+    assert card.interval["count"] == 8
+    assert card.interval["factor"] != 1
+    predictor = Predictor(path)
+    assert predictor.card.interval == card.interval
+    pairs = export.open_source(made.recipe.data.val)
+    errors = intervals.errors_of(predictor, pairs, PROTOCOLS["full"])
+    assert intervals.coverage(errors) == pytest.approx(0.9, abs=0.005)  # on the pairs that chose the factor
+    scene = render_scene(0, 1, 50, 70)
+    depth = predictor.predict(scene.image)
+    assert depth.uncertainty is not None
+    assert depth.uncertainty.shape == (50, 70)
+    assert depth.uncertainty.dtype == np.float32
+    with torch.no_grad():
+        scale = made.full_size(torch.from_numpy(scene.image).permute(2, 0, 1)[None].float())[1]
+    assert scale is not None
+    np.testing.assert_allclose(depth.uncertainty, scale[0, 0].numpy() * card.interval["factor"], rtol=1e-4)
+
+
+def test_a_file_without_expected_errors_has_one_output(exported):
+    assert [output.name for output in onnx.load(exported[0]).graph.output] == ["depth_m"]
+    assert Predictor(exported[0]).predict(render_scene(0, 1, 50, 70).image).uncertainty is None

@@ -185,7 +185,7 @@ def test_model_file_answers_the_keras_networks_metres(shallow, tmp_path, monkeyp
     arrays = np.load(shallow.with_suffix(".npz"))
     metres = 80 / np.clip(arrays["answer 64×224"], 1, 80)
     expected = F.interpolate(torch.from_numpy(metres)[None, None], scale_factor=2, mode="bilinear")[0, 0].numpy()
-    depth_m = OnnxRuntime(target)(arrays["image 64×224"][None])[0]
+    depth_m = OnnxRuntime(target).answers(arrays["image 64×224"][None])["depth_m"][0]
     np.testing.assert_allclose(depth_m, expected, rtol=1e-4)
     assert depth_m.min() < depth_m.max() / 2
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from onedepth.train.losses import SSIM_WINDOW, TERMS, gradient, l1, log_gradient, silog, ssim, total_loss
+from onedepth.train.losses import SSIM_WINDOW, TERMS, gradient, l1, log_gradient, silog, ssim, total_loss, uncertainty
 
 PAPER = {"ssim": 1.0, "gradient": 1.0, "l1": 0.1}
 
@@ -265,3 +265,20 @@ def test_ssim_leaves_out_windows_that_hold_an_invalid_pixel():
     p, t, valid = p[:1], t[:1], torch.ones_like(valid[:1])
     valid[..., 0] = False
     assert ssim(p, t, valid).item() == pytest.approx(ssim_by_hand(p[0, 0, :, 1:].numpy(), t[0, 0, :, 1:].numpy()))
+
+
+def test_uncertainty_by_hand_and_where_it_is_least():
+    truth = torch.tensor([[[[1.0, 2.0, 4.0]]]])
+    prediction = (truth * torch.tensor([2.0, 1.0, 0.5])).requires_grad_()
+    valid = torch.tensor([[[[True, False, True]]]])
+    scale = torch.tensor([[[[0.5, 7.0, 2.0]]]], requires_grad=True)
+    log2 = math.log(2)
+    value = uncertainty(scale, prediction, truth, valid)
+    assert value.item() == pytest.approx((log2 / 0.5 + math.log(0.5) + log2 / 2 + math.log(2)) / 2)
+    value.backward()
+    assert prediction.grad is None
+    assert scale.grad is not None and scale.grad[0, 0, 0, 1] == 0
+    # Nothing is smaller than at the error's own size.
+    best = uncertainty(torch.full_like(scale, log2), prediction, truth, valid)
+    for other in (0.8, 0.99, 1.01, 1.3):
+        assert uncertainty(torch.full_like(scale, other * log2), prediction, truth, valid) > best

@@ -525,3 +525,19 @@ def test_frozen_maps_of_densenet():
     encoder = DepthNetwork(config).encoder
     still = [name for name, parameter in encoder.named_parameters() if not parameter.requires_grad]
     assert still == ["features.conv0.weight", "features.norm0.weight", "features.norm0.bias"]
+
+
+def test_expected_errors_leave_depth_as_it_is():
+    torch.manual_seed(0)
+    doubting = DepthNetwork(config(uncertainty=True, size=(64, 64)))
+    torch.manual_seed(0)
+    image = torch.rand(2, 3, 50, 70)
+    answers = doubting.eval().answers(image)
+    assert answers.shape == (2, 2, 25, 35)
+    assert torch.equal(doubting(image), answers[:, :1])
+    assert (answers > 0).all()
+    assert doubting.answers(image)[:, 1].mean().item() == pytest.approx(0.2, rel=0.5)
+    plain = DepthNetwork(config(size=(64, 64))).eval()
+    plain.load_state_dict({key: value for key, value in doubting.state_dict().items() if "scale_head" not in key})
+    assert torch.equal(plain(image), answers[:, :1])
+    assert plain.answers(image).shape == (2, 1, 25, 35)

@@ -17,8 +17,12 @@ class Runtime(Protocol):
 
     def __init__(self, path: Path, threads: int | None = None) -> None: ...
 
-    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Images `[N, H, W, 3]` → metres for the canonical focal `[N, H, W]`."""
+    def answers(self, images: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        """All outputs of the file by name, for images `[N, H, W, 3]`.
+
+        "depth_m" `[N, H, W]`, metres for the canonical focal; "uncertainty" of the same shape where the file has it:
+        nine of ten truths lie in depth_m · exp(± uncertainty).
+        """
         ...
 
 

@@ -28,12 +28,13 @@ class OnnxRuntime:
             self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime raises a dozen unrelated classes
             raise ModelFileError(f"{path}: not a readable ONNX file ({_first_sentence(error)})") from error
+        self._outputs = [output.name for output in self._session.get_outputs()]
         self.metadata = self._session.get_modelmeta().custom_metadata_map
 
-    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Images `[N, H, W, 3]` → metres for the canonical focal `[N, H, W]`."""
-        (depth_m,) = self._session.run(["depth_m"], {"image": images})
-        return np.asarray(depth_m)
+    def answers(self, images: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        """All outputs by name, for images `[N, H, W, 3]`; see `Runtime`."""
+        values = self._session.run(self._outputs, {"image": images})
+        return {name: np.asarray(value) for name, value in zip(self._outputs, values, strict=True)}
 
 
 def _first_sentence(error: Exception) -> str:

@@ -39,9 +39,11 @@ class OpenVino:
         framework = info["framework"] if "framework" in info else {}  # noqa: SIM401 -- not a dict
         self.metadata = {key: str(value.value) for key, value in framework.items()}
 
-    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Images `[N, H, W, 3]` → metres for the canonical focal `[N, H, W]`."""
-        return np.array(self._compiled(images)[0])  # a copy: OpenVINO reuses its own buffer
+    def answers(self, images: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        """All outputs by name, for images `[N, H, W, 3]`; see `Runtime`."""
+        found = self._compiled(images)
+        # Copies: OpenVINO reuses its own buffers.
+        return {output.get_any_name(): np.array(found[output]) for output in self._compiled.outputs}
 
 
 def _antialias(model: Any) -> None:

@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -28,6 +29,7 @@ from onedepth.canonical import MIN_SIDE, longest_side
 from onedepth.data.pair import Pair
 from onedepth.errors import OnedepthError
 from onedepth.evaluate import Report, evaluate
+from onedepth.intervals import calibrate
 from onedepth.models import ModelCard
 from onedepth.outputs import replacing
 from onedepth.predictor import Predictor
@@ -79,9 +81,11 @@ before (uint8[N, H, W, 3] image) => (float[N, 3, h, w] rgb, int64[2] sides, doub
 
 AFTER = """
 <ir_version: 9, opset_import: ["": {opset}]>
-after (float[N, 1, p, q] reciprocal, int64[2] picture_sides, double enlargement) => (float[N, H, W] depth_m)
-<float scale = {{{scale}}}, float lowest = {{{lowest}}}, float highest = {{{highest}}}, int64[1] one = {{1}}>
+after (float[N, C, p, q] answers, int64[2] picture_sides, double enlargement) => (float[N, H, W] depth_m{result})
+<float scale = {{{scale}}}, float lowest = {{{lowest}}}, float highest = {{{highest}}}, int64[1] none = {{0}},
+ int64[1] one = {{1}}, int64[1] two = {{2}}, float factor_90 = {{{factor}}}>
 {{
+    reciprocal = Slice (answers, none, one, one)
     bounded = Clip (reciprocal, lowest, highest)
     metres = Div (scale, bounded)
     count = Shape <start = 0, end = 1> (reciprocal)
@@ -91,7 +95,16 @@ after (float[N, 1, p, q] reciprocal, int64[2] picture_sides, double enlargement)
     factor = Cast <to = 1> (enlargement)
     canonical = Mul (full, factor)
     depth_m = Squeeze (canonical, one)
+    {uncertainty}
 }}
+"""
+
+UNCERTAINTY = """
+    error_scale = Slice (answers, one, two, one)
+    half_width = Mul (error_scale, factor_90)
+    full_half_width = Resize <mode = "linear", antialias = 1, exclude_outside = 1,
+                              coordinate_transformation_mode = "half_pixel"> (half_width, , , full_shape)
+    uncertainty = Squeeze (full_half_width, one)
 """
 
 
@@ -114,12 +127,13 @@ class _Aligned(nn.Module):
         return self.network.aligned(rgb)
 
 
-def export(module: DepthModule, path: Path) -> ModelCard:
+def export(module: DepthModule, path: Path, interval: dict[str, Any] | None = None) -> ModelCard:
     """Write a run's network as a model file; nothing is compared or measured (see `export_run`).
 
     Args:
         module: the trained network and its recipe.
         path: where to.
+        interval: how expected errors become 90 % intervals, as `calibrate` says; by default as they are, times 1.
 
     Returns:
         The card in the file.
@@ -139,9 +153,12 @@ def export(module: DepthModule, path: Path) -> ModelCard:
         recipe=recipe.model_dump(mode="json"),
         revision=revision(),
         parameters=sum(parameter.numel() for parameter in network.parameters()),
+        interval=(interval or {"factor": 1.0}) if config.uncertainty else {},
     )
     model = _whole_graph(_network_graph(network), card)
     model.doc_string = "image: uint8 RGB [N, H, W, 3]; depth_m: float32 [N, H, W], metres for the canonical focal"
+    if config.uncertainty:
+        model.doc_string += "; uncertainty: float32 [N, H, W], nine of ten truths lie in depth_m * exp(+-uncertainty)"
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, path)
     _write_card(path, card)
@@ -166,6 +183,8 @@ def export_run(
     with replacing(path) as temporary:
         pairs = open_source(module.recipe.data.val) if measure else []
         card = export(module, temporary)
+        if measure and card.interval:
+            card = export(module, temporary, calibrate(temporary, pairs, module.recipe.validation.protocol))
         agreements = compare(module, temporary, check_images(pairs[i] for i in range(min(10, len(pairs)))))
         check(agreements, path)
         if not measure:
@@ -186,17 +205,24 @@ def compare(module: DepthModule, path: Path, images: Iterable[tuple[str, NDArray
         images: name and uint8 `[H, W, 3]`.
     """
     runtime = OnnxRuntime(path)
+    factor = ModelCard.from_metadata(runtime.metadata, path).interval.get("factor", 1.0)
     result = []
     for name, image in images:
-        ours = runtime(image[None])[0]
+        answers = runtime.answers(image[None])
+        ours = answers["depth_m"][0]
         with torch.no_grad():
             planes = torch.from_numpy(image).permute(2, 0, 1)[None].float()
-            theirs = module.canonical_m(planes)[0, 0].numpy()
+            metres, scale = module.full_size(planes)
+            theirs = metres[0, 0].numpy()
         if ours.shape != theirs.shape or not np.isfinite(ours).all():
             raise OnedepthError(
                 f"{path}: answers {ours.shape} with non-finite values on {name}, expected {theirs.shape}"
             )
         result.append(Agreement(name, float(np.max(np.abs(ours - theirs) / theirs))))
+        if scale is not None:
+            wanted = scale[0, 0].numpy() * factor
+            error = float(np.max(np.abs(answers["uncertainty"][0] - wanted) / wanted))
+            result.append(Agreement(f"{name}, uncertainty", error))
     return result
 
 
@@ -273,7 +299,7 @@ def _network_graph(network: DepthNetwork) -> onnx.ModelProto:
                 (example,),
                 dynamo=True,
                 input_names=["rgb"],
-                output_names=["reciprocal"],
+                output_names=["answers"],
                 dynamic_shapes=({0: Dim("N", min=1, max=4096), 2: stride * rows, 3: stride * columns},),
                 opset_version=OPSET,
             )
@@ -285,6 +311,7 @@ def _network_graph(network: DepthNetwork) -> onnx.ModelProto:
 
 
 def _whole_graph(network: onnx.ModelProto, card: ModelCard) -> onnx.ModelProto:
+    uncertain = bool(card.interval)
     before = onnx.parser.parse_model(
         BEFORE.format(
             opset=OPSET,
@@ -300,6 +327,9 @@ def _whole_graph(network: onnx.ModelProto, card: ModelCard) -> onnx.ModelProto:
             scale=repr(card.max_depth_m),
             lowest=repr(1.0),
             highest=repr(card.max_depth_m / card.min_depth_m),
+            factor=repr(float(card.interval.get("factor", 1.0))),
+            result=", float[N, H, W] uncertainty" if uncertain else "",
+            uncertainty=UNCERTAINTY if uncertain else "",
         )
     )
     network.ir_version = before.ir_version
@@ -307,13 +337,13 @@ def _whole_graph(network: onnx.ModelProto, card: ModelCard) -> onnx.ModelProto:
         onnx.compose.add_prefix(before, "before/", rename_inputs=False, rename_outputs=False),
         network,
         io_map=[("rgb", "rgb")],
-        outputs=["reciprocal", "sides", "stretch"],
+        outputs=["answers", "sides", "stretch"],
     )
     model = onnx.compose.merge_models(
         model,
         onnx.compose.add_prefix(after, "after/", rename_inputs=False, rename_outputs=False),
-        io_map=[("reciprocal", "reciprocal"), ("sides", "picture_sides"), ("stretch", "enlargement")],
-        outputs=["depth_m"],
+        io_map=[("answers", "answers"), ("sides", "picture_sides"), ("stretch", "enlargement")],
+        outputs=["depth_m", "uncertainty"] if uncertain else ["depth_m"],
     )
     model.graph.name = card.name
     model.producer_name, model.producer_version = "onedepth", onedepth.__version__

@@ -17,6 +17,8 @@ from torch.nn import functional as F
 
 Term = Callable[[Tensor, Tensor, Tensor], Tensor]
 
+UNCERTAINTY_WEIGHT = 0.1
+"""Of `uncertainty` beside a recipe's own terms: errors are a smaller thing to learn than depth."""
 SSIM_RANGE = 100.0
 """L of the paper's SSIM, the range of y: 1…100 for 10…0.1 m."""
 SSIM_WINDOW = 11
@@ -115,6 +117,24 @@ def log_gradient(prediction: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
         total = total + gradient(error, torch.zeros_like(error), mask)
         error, mask = error[..., ::2, ::2], mask[..., ::2, ::2]
     return total / 4
+
+
+def uncertainty(scale: Tensor, prediction: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
+    """Mean of |g| / b + ln b, g = ln prediction − ln truth: what a Laplace distribution of scale b makes of the error.
+
+    Only the scale learns from it; the prediction is not to be moved to where it would be easier to doubt.
+
+    Args:
+        scale: b `[N, 1, h, w]`, above 0.
+        prediction: reciprocal depth of the same shape.
+        truth: of the same shape.
+        valid: bool, of the same shape.
+
+    Source: Kendall & Gal 2017, arXiv 1703.04977, section 3.1, with the L1 norm.
+    """
+    error = _log_ratio(prediction.detach().to(scale.dtype), truth.to(scale.dtype), valid).abs()
+    safe = torch.where(valid, scale, 1.0)
+    return _mean(error / safe + safe.log(), valid).mean()
 
 
 TERMS: dict[str, Term] = {

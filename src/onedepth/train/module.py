@@ -25,7 +25,7 @@ from onedepth.protocols import PROTOCOLS
 from onedepth.train.augment import Augment, Batch
 from onedepth.train.draws import Draws
 from onedepth.train.loader import Items, Share, train_loader, worker_count
-from onedepth.train.losses import total_loss
+from onedepth.train.losses import UNCERTAINTY_WEIGHT, total_loss, uncertainty
 from onedepth.train.network import DepthNetwork, depth_to_reciprocal
 from onedepth.train.processes import launched, mean_over_processes, rank_and_processes
 from onedepth.train.recipe import Recipe, Schedule
@@ -43,7 +43,7 @@ class DepthModule(pl.LightningModule):
         if recipe.channels_last:
             self.network = self.network.to(memory_format=torch.channels_last)  # pyright: ignore
         # Of the method, not of the module: a compiled module would stand in every checkpoint a second time.
-        self._compiled = torch.compile(self.network.forward) if recipe.compile else None
+        self._compiled = torch.compile(self.network.answers) if recipe.compile else None
         self.augment = Augment(recipe.augment, recipe.network)
         self.share = Share(recipe.schedule.batch_size, recipe.schedule.accumulate)
         self.steps_done = 0
@@ -88,9 +88,13 @@ class DepthModule(pl.LightningModule):
         image = view.image.to(self.network.mean.dtype)  # float64 where the recipe says so
         if self.recipe.channels_last:
             image = image.contiguous(memory_format=torch.channels_last)
-        prediction = self._forward(image)
+        answers = self._forward(image)
+        prediction = answers[:, :1]
         truth = depth_to_reciprocal(view.depth_m.to(image.dtype), view.valid, self.recipe.network.max_depth_m)
         losses = self._losses(prediction, truth, view.valid)
+        if self.recipe.network.uncertainty:
+            doubt = uncertainty(answers[:, 1:].float(), prediction, truth, view.valid)
+            losses |= {"loss": losses["loss"] + UNCERTAINTY_WEIGHT * doubt, "uncertainty": doubt}
         if not bool(torch.isfinite(losses["loss"])):
             raise TrainingError(self._not_finite(losses["loss"].item(), batch, prediction, truth, view.valid))
         self.curve.append(losses["loss"].detach())
@@ -107,7 +111,7 @@ class DepthModule(pl.LightningModule):
         return losses.tolist()
 
     def _forward(self, image: Tensor) -> Tensor:
-        return self.network(image) if self._compiled is None else self._compiled(image)
+        return self.network.answers(image) if self._compiled is None else self._compiled(image)
 
     def _losses(self, prediction: Tensor, truth: Tensor, valid: Tensor) -> dict[str, Tensor]:
         with torch.autocast(self.device.type, enabled=False):
@@ -167,14 +171,23 @@ class DepthModule(pl.LightningModule):
 
     def canonical_m(self, image: Tensor) -> Tensor:
         """Metres for the canonical focal `[N, 1, H, W]` of images `[N, 3, H, W]` on the 0…255 scale."""
+        return self.full_size(image)[0]
+
+    def full_size(self, image: Tensor) -> tuple[Tensor, Tensor | None]:
+        """`canonical_m`, and the scale of the error in ln depth of the same shape where the network knows it."""
         config = self.recipe.network
         height, width = image.shape[-2:]
         area = config.size[0] * config.size[1]
         size = working_size(height, width, area, self.network.stride)
         small = F.interpolate(image, size, mode="bilinear", antialias=True, align_corners=False) / 255
-        depth = self.network.depth_m(self.network(small).to(image.dtype))
-        full = F.interpolate(depth, (height, width), mode="bilinear", antialias=True, align_corners=False)
-        return full * math.sqrt(size[0] * size[1] / area)
+        answers = self.network.answers(small).to(image.dtype)
+        depth = self.network.depth_m(answers[:, :1])
+
+        def enlarged(small: Tensor) -> Tensor:
+            return F.interpolate(small, (height, width), mode="bilinear", antialias=True, align_corners=False)
+
+        scale = enlarged(answers[:, 1:]) if config.uncertainty else None
+        return enlarged(depth) * math.sqrt(size[0] * size[1] / area), scale
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Measure every val pair by the recipe's protocol."""

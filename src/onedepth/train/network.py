@@ -15,6 +15,7 @@ from onedepth.train.decoder import Decoder
 from onedepth.train.encoders import build_encoder, input_statistics, still_modules
 from onedepth.train.recipe import NetworkConfig
 
+INITIAL_SCALE = 0.2  # of the error in ln depth
 INITIAL_SHARE = 0.27  # of the depth range: an untrained network answers a middling room, not the far wall
 
 
@@ -50,6 +51,10 @@ class DepthNetwork(nn.Module):
             module.requires_grad_(False)
         self.decoder = Decoder(channels, reductions, config.decoder)
         self.head = nn.Conv2d(self.decoder.out_channels, 1, 3, padding=1)
+        # Of the decoder's maps, as depth is: how far off it is to be expected.
+        self.scale_head = nn.Conv2d(self.decoder.out_channels, 1, 3, padding=1) if config.uncertainty else None
+        if self.scale_head is not None:
+            nn.init.constant_(self.scale_head.bias, math.log(INITIAL_SCALE))  # pyright: ignore
         start = 1 / INITIAL_SHARE
         nn.init.constant_(self.head.bias, math.log(start) if config.head == "exponential" else start)  # pyright: ignore
 
@@ -74,6 +79,13 @@ class DepthNetwork(nn.Module):
             float `[N, 1, ceil(H/r), ceil(W/r)]`, r being the decoder's reduction (2): max_depth_m / depth_m for the
             canonical focal; not clipped.
         """
+        return self.answers(image)[:, :1]
+
+    def answers(self, image: Tensor) -> Tensor:
+        """`forward`, and where the recipe asks for it a second channel: the scale b of the error in ln depth.
+
+        The error is taken as Laplace distributed, so b is its expected size (Kendall & Gal 2017, arXiv 1703.04977).
+        """
         height, width = image.shape[-2:]
         down, right = -height % self.stride, -width % self.stride
         if down or right:
@@ -82,11 +94,16 @@ class DepthNetwork(nn.Module):
         return self.aligned(image)[..., : -(-height // reduction), : -(-width // reduction)]
 
     def aligned(self, image: Tensor) -> Tensor:
-        """`forward` for heights and widths that are multiples of the encoder's stride."""
+        """`answers` for heights and widths that are multiples of the encoder's stride."""
         features = self.encoder((image - self.mean) / self.std)
-        out = self.head(self.decoder(features))
-        # Beyond e^±8 lies nothing that a camera sees; the bound keeps exp finite in half precision.
-        return out.clamp(-8, 8).exp() if self.config.head == "exponential" else out
+        maps = self.decoder(features)
+        out = self.head(maps)
+        if self.config.head == "exponential":
+            # Beyond e^±8 lies nothing that a camera sees; the bound keeps exp finite in half precision.
+            out = out.clamp(-8, 8).exp()
+        if self.scale_head is None:
+            return out
+        return torch.cat([out, self.scale_head(maps).clamp(-6, 3).exp()], dim=1)
 
     def depth_m(self, reciprocal: Tensor) -> Tensor:
         """Metres from reciprocal depth, clipped to the recipe's range."""

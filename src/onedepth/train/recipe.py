@@ -85,6 +85,8 @@ class NetworkConfig(Section):
     """Working height and width in training; a model file keeps their area and takes the picture's aspect."""
     min_depth_m: Positive = 0.1
     max_depth_m: Positive = 10.0
+    uncertainty: bool = False
+    """A second answer: how far off the metres are to be expected, pixel by pixel."""
     canonical_focal: Positive = NYU_FOCAL
     """Focal length, in pixels per image width of a 4:3 picture, to which the metres refer."""
 
