@@ -16,6 +16,7 @@ from onedepth.data.synthetic import SyntheticData
 from onedepth.depth import Depth, Intrinsics
 from onedepth.errors import OnedepthError
 from onedepth.intervals import coverage, cross_validated_coverage, errors_of, factor, normalised_errors
+from onedepth.outputs import read_png16
 from onedepth.predictor import Predictor
 from onedepth.protocols import PROTOCOLS
 
@@ -105,3 +106,17 @@ def test_the_shipped_model_says_what_it_is_off():
     (errors,) = errors_of(predictor, [scene], FULL)
     assert np.isfinite(errors).all()
     assert (errors >= 0).all()
+
+
+def test_without_what_is_not_to_be_believed(tmp_path):
+    depth_m = np.array([[1.0, 2.0, 3.0]], np.float32)
+    doubt = np.log(np.array([[1.1, 1.249, 1.251]], np.float32))
+    depth = Depth(depth_m, np.zeros((1, 3, 3), np.uint8), CAMERA, "given", "m 1", "p", doubt)
+    kept = depth.within(0.25)
+    np.testing.assert_array_equal(kept.depth_m, [[1, 2, np.nan]])
+    assert kept.depth_m.dtype == np.float32
+    np.testing.assert_array_equal(depth.depth_m, [[1, 2, 3]])  # the whole one is as it was
+    np.testing.assert_array_equal(read_png16(kept.save(tmp_path / "kept.png"))[0], [[1, 2, 0]])
+    for share in (0, -1, math.nan, math.inf):
+        with pytest.raises(OnedepthError, match="above 0"):
+            depth.within(share)

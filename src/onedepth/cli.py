@@ -62,6 +62,10 @@ def predict(
     ] = None,
     near: Annotated[float | None, Parameter(help="Metres at the warm end of the colours.")] = None,
     far: Annotated[float | None, Parameter(help="Metres at the cold end of the colours.")] = None,
+    within: Annotated[
+        float | None,
+        Parameter(help="Leave out depths that may be off by more than so many percent (one in ten is, all the same)."),
+    ] = None,
     recursive: Annotated[bool, Parameter(negative=(), help="Look into folders within folders.")] = False,
     model: Model = None,
     runtime: Runtime = "onnxruntime",
@@ -81,6 +85,7 @@ def predict(
     paths = find_images(inputs, recursive=recursive)
     predictor = _predictor(model, runtime, threads, max_megapixels)
     _check_range(near, far, colormap)
+    _check_within(within, predictor)
     names = result_names(paths)
     _keep_inputs(paths, [out / f"{name}{end}" for name in names.values() for end in (PICTURE, MILLIMETRES, EVERYTHING)])
     new_folder = not out.exists()
@@ -91,6 +96,8 @@ def predict(
             started = time.perf_counter()
             try:
                 depth = predictor.predict(path, focal_px=focal, fov_deg=fov)
+                if within is not None:
+                    depth = depth.within(within / 100)
                 outputs.save_picture(
                     depth,
                     out / f"{names[path]}{PICTURE}",
@@ -283,19 +290,32 @@ def _predictor(model: str | None, runtime: str, threads: int | None, max_megapix
     return Predictor(model, runtime=runtime, threads=threads, max_pixels=pixels)
 
 
+def _check_within(percent: float | None, predictor: Predictor) -> None:
+    if percent is None:
+        return
+    if not 0 < percent < float("inf"):
+        raise OnedepthError(f"--within: expected percent above 0, got {percent:g}")
+    if not predictor.card.interval:
+        raise OnedepthError(f"--within: {predictor.card.title} says nothing of its errors; use another model")
+
+
 def _line(name: str, depth: Depth, seconds: float) -> str:
     import numpy as np
 
     height, width = depth.depth_m.shape
-    near, median, far = np.percentile(depth.depth_m[::4, ::4], (5, 50, 95))
-    known = {
+    some = depth.depth_m[::4, ::4]
+    known = some[np.isfinite(some)]
+    near, median, far = np.percentile(known, (5, 50, 95)) if len(known) else (np.nan,) * 3
+    left_out = 1 - len(known) / some.size
+    sources = {
         "given": "given",
         "exif": "from EXIF",
         "assumed": "assumed: metres may be off by a constant factor",
     }
     return (
         f"{name}  {width}×{height}  near {near:.2f}  median {median:.2f}  far {far:.2f} m  "
-        f"focal {depth.intrinsics.focal_px:.0f} px ({known[depth.focal_source]})  {seconds:.2f} s"
+        + (f"left out {left_out:.0%}  " if left_out else "")
+        + f"focal {depth.intrinsics.focal_px:.0f} px ({sources[depth.focal_source]})  {seconds:.2f} s"
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -77,6 +77,21 @@ class Depth:
             raise OnedepthError(f"{self.model} says nothing of its errors: its file has no output `uncertainty`")
         factor = np.exp(self.uncertainty).astype(np.float32)
         return np.divide(self.depth_m, factor), np.multiply(self.depth_m, factor)
+
+    def within(self, share: float) -> Depth:
+        """The same without the metres that are not to be believed.
+
+        Args:
+            share: largest relative error to put up with, as 0.25 for a quarter: pixels whose interval (see
+                `interval_m`) reaches farther become NaN, which pictures show in grey and 16-bit PNGs as 0.
+
+        Raises:
+            OnedepthError: `share` is not above 0, or the model file says nothing of its errors.
+        """
+        if not (math.isfinite(share) and share > 0):
+            raise OnedepthError(f"expected a share of the depth above 0, as 0.25 for a quarter, got {share}")
+        _, far_m = self.interval_m()
+        return replace(self, depth_m=np.where(far_m > self.depth_m * (1 + share), np.float32(np.nan), self.depth_m))
 
     def colorize(
         self,
