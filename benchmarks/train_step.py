@@ -1,8 +1,10 @@
 """Images per second of a training step on this machine, and what each measure brings.
 
     python benchmarks/train_step.py [ENCODER]
+    python benchmarks/train_step.py --parts [RECIPE]
 
-Needs the training wing. Prints one line per setting; ratios are against plain float32.
+Needs the training wing. The first prints one line per setting; ratios are against plain float32. The second prints what
+a recipe's step spends on views, network and loss, for pictures of 640×480.
 """
 
 from __future__ import annotations
@@ -55,6 +57,49 @@ def measure(encoder: str, options: list[str]) -> float:
     return BATCH / sorted(times[1:])[len(times) // 2 - 1]
 
 
+def parts(name: str) -> None:
+    """Print milliseconds of each part of a recipe's training step, and its images per second."""
+    import torch
+
+    from onedepth.data.pair import Pair
+    from onedepth.data.synthetic import SyntheticData
+    from onedepth.train import recipe as recipes
+    from onedepth.train.allocator import keep_freed_memory
+    from onedepth.train.draws import Draws
+    from onedepth.train.loader import Items, collate
+    from onedepth.train.losses import total_loss
+    from onedepth.train.module import DepthModule
+    from onedepth.train.network import depth_to_reciprocal
+
+    keep_freed_memory()
+    recipe = recipes.load(name)
+    module = DepthModule(recipe, encoder_weights="random").train()
+    pairs: list[Pair] = list(SyntheticData(BATCH, height=480, width=640))
+    items = Items(pairs, recipe.network.size, cache=False, border_px=recipe.data.border_px, area=recipe.data.area)
+    batch = collate([items[i] for i in range(BATCH)])
+    spent: dict[str, list[float]] = {"views": [], "network": [], "loss": []}
+    for step in range(STEPS):
+        started = time.perf_counter()
+        view = module.augment(batch, Draws(step, BATCH))
+        viewed = time.perf_counter()
+        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.precision.startswith("bf16")):
+            answer = module.network(view.image.contiguous(memory_format=torch.channels_last))
+        answered = time.perf_counter()
+        prediction = answer.detach().float().requires_grad_()
+        truth = depth_to_reciprocal(view.depth_m, view.valid, recipe.network.max_depth_m)
+        total_loss(recipe.loss, prediction, truth, view.valid, recipe.network.reciprocal_range)["loss"].backward()
+        judged = time.perf_counter()
+        answer.backward(prediction.grad)
+        learned = time.perf_counter()
+        spent["views"].append(viewed - started)
+        spent["network"].append(answered - viewed + learned - judged)
+        spent["loss"].append(judged - answered)
+    middle = {part: sorted(values[1:])[len(values) // 2 - 1] for part, values in spent.items()}
+    for part, seconds in middle.items():
+        print(f"{1000 * seconds:7.1f} ms  {part}")
+    print(f"{BATCH / sum(middle.values()):7.1f} images/s without reading and the optimiser's step")
+
+
 def main() -> None:
     """Print the table."""
     encoder = sys.argv[1] if len(sys.argv) > 1 else "tf_efficientnet_lite2"
@@ -69,5 +114,7 @@ def main() -> None:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--one"]:
         print(measure(sys.argv[2], sys.argv[3:]))
+    elif sys.argv[1:2] == ["--parts"]:
+        parts(sys.argv[2] if len(sys.argv) > 2 else "onedepth-small")
     else:
         main()

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from onedepth.data.pair import Pair
+from onedepth.data.synthetic import SyntheticData
 from onedepth.depth import Intrinsics
 from onedepth.errors import DataError, RecipeError
-from onedepth.train.loader import Items, SeededOrder, Share, collate, train_loader, worker_count
+from onedepth.train.loader import Item, Items, SeededOrder, Share, collate, train_loader, worker_count
 from onedepth.train.sources import FolderSource, SyntheticSource, open_source
 
 
@@ -175,3 +176,30 @@ def test_a_recipes_sources_open():
     assert synthetic[0].image.shape == (24, 32, 3)
     with pytest.raises(DataError, match="no-such-place"):
         open_source(FolderSource(layout="folder", path="no-such-place"))
+
+
+def test_pairs_beside_take_some_places_and_no_frame():
+    own, others = SyntheticData(40, height=24, width=32), SyntheticData(5, seed=9, height=24, width=32)
+    items = Items(own, (24, 32), cache=False, border_px=3, beside=others)
+    assert len(items) == 45
+    framed, other = items[0], items[42]
+    assert isinstance(framed, Item)
+    assert isinstance(other, Item)
+    assert framed.border.tolist() == pytest.approx([3 / 24, 3 / 32])
+    assert other.border.tolist() == [0, 0]
+    assert (framed.depth_m[:, :3] == 0).all()
+    assert (other.depth_m > 0).all()
+    assert torch.equal(other.image, torch.from_numpy(others[2].image).permute(2, 0, 1))
+    order = SeededOrder(1000, 0, Share(10), beside=5, beside_share=0.3)
+    first = list(order)
+    assert len(first) == 1000
+    taken = [number for number in first if number >= 1000]
+    assert 250 < len(taken) < 350
+    assert set(taken) == set(range(1000, 1005))
+    rest = [number for number in first if number < 1000]
+    assert len(set(rest)) == len(rest)
+    order.set_epoch(1)
+    assert list(order) != first
+    assert list(SeededOrder(1000, 0, Share(10), 37, beside=5, beside_share=0.3)) == first[370:]
+    # Without others, orders are what they were.
+    assert list(SeededOrder(50, 3, Share(10), beside_share=0.9)) == list(SeededOrder(50, 3, Share(10)))

@@ -47,7 +47,9 @@ class Items(Dataset[Item | DataError]):
         size: tuple[int, int],
         cache: bool,
         border_px: int = 0,
+        *,
         area: float = 5.2,
+        beside: Sequence[Pair] = (),
     ) -> None:
         """Pairs for training.
 
@@ -57,15 +59,16 @@ class Items(Dataset[Item | DataError]):
             cache: keep what was read in memory.
             border_px: so many pixels at each side of a stored picture have no truth.
             area: larger pictures are reduced to so many times the pixels of `size`.
+            beside: more pairs, counted on from the data set's last; they have no border.
         """
-        self.pairs = pairs
+        self.pairs, self.beside = pairs, beside
         self.border_px = border_px
         self._max_pixels = area * size[0] * size[1]
         self._cache: dict[int, Item] | None = {} if cache else None
 
     def __len__(self) -> int:
-        """Number of pairs."""
-        return len(self.pairs)
+        """Number of pairs, those beside the data set included."""
+        return len(self.pairs) + len(self.beside)
 
     def __getitem__(self, index: int) -> Item | DataError:
         """The pair of that number, or what is wrong with it.
@@ -83,11 +86,13 @@ class Items(Dataset[Item | DataError]):
         return item
 
     def _read(self, index: int) -> Item:
-        pair = self.pairs[index]
+        own = index < len(self.pairs)
+        pair = self.pairs[index] if own else self.beside[index - len(self.pairs)]
+        border_px = self.border_px if own else 0
         image = torch.from_numpy(pair.image).permute(2, 0, 1)
         depth = torch.from_numpy(np.where(pair.valid, pair.depth_m, np.float32(0)))[None]
-        if self.border_px:
-            inside = np.s_[:, self.border_px : -self.border_px, self.border_px : -self.border_px]
+        if border_px:
+            inside = np.s_[:, border_px:-border_px, border_px:-border_px]
             framed = torch.zeros_like(depth)
             framed[inside] = depth[inside]
             depth = framed
@@ -101,7 +106,7 @@ class Items(Dataset[Item | DataError]):
             depth = F.interpolate(depth[None], small, mode="nearest-exact")[0]
             sx, sy = small[1] / width, small[0] / height
             intrinsics = torch.tensor([k.fx * sx, k.fy * sy, (k.cx + 0.5) * sx - 0.5, (k.cy + 0.5) * sy - 0.5])
-        border = torch.tensor([self.border_px / height, self.border_px / width])
+        border = torch.tensor([border_px / height, border_px / width])
         return Item(index, image.contiguous(), depth.contiguous(), intrinsics.float(), border)
 
 
@@ -169,9 +174,21 @@ class SeededOrder(Sampler[int]):
     An epoch has whole steps only; pairs that are left over wait for the next epoch's order.
     """
 
-    def __init__(self, count: int, seed: int, share: Share, steps_done: int = 0) -> None:
-        """Args: `count` pairs; `steps_done` of the run were done earlier: the first epoch begins after them."""
+    def __init__(
+        self, count: int, seed: int, share: Share, steps_done: int = 0, *, beside: int = 0, beside_share: float = 0.0
+    ) -> None:
+        """The order of a run's pairs.
+
+        Args:
+            count: of the data set's pairs.
+            seed: of the run.
+            share: of each step that this process works on.
+            steps_done: of the run were done earlier: the first epoch begins after them.
+            beside: further pairs, numbered on from `count`.
+            beside_share: so many of an epoch's pairs are replaced by ones of those, drawn anew each epoch.
+        """
         self.count, self.seed, self.share = count, seed, share
+        self.beside, self.beside_share = beside, beside_share if beside else 0.0
         self.steps = count // share.batch_size
         self.epoch, self._done_in_epoch = divmod(steps_done, self.steps) if self.steps else (0, 0)
         self._begins_in = self.epoch
@@ -189,21 +206,28 @@ class SeededOrder(Sampler[int]):
         # Now, not at the first `next`: worker processes are given their first batches before `set_epoch` comes again.
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
         order = torch.randperm(self.count, generator=generator)[: self.steps * self.share.batch_size]
+        if self.beside_share:
+            replaced = torch.rand(len(order), generator=generator) < self.beside_share
+            others = self.count + torch.randint(self.beside, (len(order),), generator=generator)
+            order = torch.where(replaced, others, order)
         done = self._done_in_epoch * self.share.batch_size if self.epoch == self._begins_in else 0
         return iter(order[done:][self.share.rank :: self.share.processes].tolist())
 
 
-def train_loader(items: Items, share: Share, workers: int, seed: int, steps_done: int = 0) -> DataLoader[Batch]:
+def train_loader(
+    items: Items, share: Share, workers: int, seed: int, steps_done: int = 0, *, beside_share: float = 0.0
+) -> DataLoader[Batch]:
     """Batches in seeded order, from the step after `steps_done` on.
 
     Raises:
         RecipeError: fewer pairs than a step takes.
     """
-    enough(share.batch_size, len(items))
+    count = len(items.pairs)
+    enough(share.batch_size, count)
     loader: DataLoader[Any] = DataLoader(
         items,
         batch_size=share.at_once,
-        sampler=SeededOrder(len(items), seed, share, steps_done),
+        sampler=SeededOrder(count, seed, share, steps_done, beside=len(items.beside), beside_share=beside_share),
         collate_fn=collate,
         num_workers=workers,
         persistent_workers=workers > 0,

@@ -48,6 +48,7 @@ class DepthModule(pl.LightningModule):
         self.share = Share(recipe.schedule.batch_size, recipe.schedule.accumulate)
         self.steps_done = 0
         self.train_pairs: PairData | None = None
+        self.beside_pairs: PairData | None = None
         self.val_pairs: Sequence[Pair] | None = None
         self.report: Report | None = None
         self.samples: list[tuple[Pair, NDArray[np.float32]]] = []
@@ -59,9 +60,16 @@ class DepthModule(pl.LightningModule):
         recipe, data = self.recipe, self.recipe.data
         rank, processes = rank_and_processes()
         self.share = replace(self.share, rank=rank, processes=processes)
-        items = Items(self._train_pairs(), recipe.network.size, data.cache, data.border_px, data.area)
+        items = Items(
+            self._train_pairs(),
+            recipe.network.size,
+            data.cache,
+            data.border_px,
+            area=data.area,
+            beside=self._beside_pairs(),
+        )
         workers = worker_count(data.workers, data.cache, launched().per_node)
-        return train_loader(items, self.share, workers, recipe.seed, self.steps_done)
+        return train_loader(items, self.share, workers, recipe.seed, self.steps_done, beside_share=data.beside_share)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Remember how far the run had come."""
@@ -120,6 +128,11 @@ class DepthModule(pl.LightningModule):
     def _train_pairs(self) -> PairData:
         return open_source(self.recipe.data.train) if self.train_pairs is None else self.train_pairs
 
+    def _beside_pairs(self) -> Sequence[Pair]:
+        if self.beside_pairs is None and self.recipe.data.beside is not None:
+            self.beside_pairs = open_source(self.recipe.data.beside)
+        return self.beside_pairs or ()
+
     def _leave_out(self, batch: Batch) -> None:
         """Damage that only decoding shows: the end of the run, or a pair less, as the recipe says."""
         if not batch.damaged:
@@ -142,7 +155,7 @@ class DepthModule(pl.LightningModule):
     @torch.no_grad()
     def _not_finite(self, loss: float, batch: Batch, prediction: Tensor, truth: Tensor, valid: Tensor) -> str:
         """What to say of a loss that is not a number: at which pairs, and what to do."""
-        ids = self._train_pairs().ids
+        ids = self._train_pairs().ids + (self.beside_pairs.ids if self.beside_pairs is not None else ())
         single = [tuple(values[i : i + 1] for values in (prediction, truth, valid)) for i in range(len(prediction))]
         guilty = [i for i, one in enumerate(single) if not bool(torch.isfinite(self._losses(*one)["loss"]))]
         names = ", ".join(repr(ids[int(batch.number[i])]) for i in guilty or range(len(single)))

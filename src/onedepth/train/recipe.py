@@ -33,6 +33,10 @@ class Data(Section):
 
     train: Source
     val: Source
+    beside: Source | None = None
+    """Other pairs, such as rendered rooms, that take the place of some of an epoch's."""
+    beside_share: Share = 0.25
+    """Of an epoch's pairs, so many come from `beside`."""
     statement: str = "not stated"
     """What the model card says of the data: name, licence, terms."""
     border_px: Annotated[int, Field(ge=0)] = 0
@@ -212,7 +216,7 @@ def pretraining_recipe(recipe: Recipe) -> Recipe | None:
     return recipe.model_copy(
         update={
             "name": f"{recipe.name}-pretraining",
-            "data": recipe.data.model_copy(update={"train": before.train, "border_px": 0}),
+            "data": recipe.data.model_copy(update={"train": before.train, "beside": None, "border_px": 0}),
             "network": network,
             "augment": before.augment or recipe.augment,
             "schedule": before.schedule,

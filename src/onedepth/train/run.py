@@ -31,6 +31,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.plugins.precision import Precision
 from torch import Tensor, nn
 
+from onedepth.data.pair import PairData
 from onedepth.errors import OutputError, RecipeError, TrainingError
 from onedepth.evaluate import Report
 from onedepth.metrics import METRICS
@@ -241,15 +242,11 @@ def train(
     launch = launched()
     Share(recipe.schedule.batch_size, recipe.schedule.accumulate, processes=launch.processes)
     say = _say if first else _nothing
-    train_pairs, val_pairs = (
-        checked(source, open_source(source), say) for source in (recipe.data.train, recipe.data.val)
-    )
-    enough(recipe.schedule.batch_size, len(train_pairs))
-    check_apart(train_pairs, val_pairs)
+    train_pairs, beside_pairs, val_pairs = _open(recipe, say)
     check_size(PROTOCOLS[recipe.validation.protocol], val_pairs[0])
     earlier = recipes.pretraining_recipe(recipe)
     module = DepthModule(recipe, encoder_weights="random" if going_on or earlier is not None else None)
-    module.train_pairs, module.val_pairs = train_pairs, val_pairs
+    module.train_pairs, module.beside_pairs, module.val_pairs = train_pairs, beside_pairs, val_pairs
     if first:
         _clear(folder)
         _write(folder / RECIPE, yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
@@ -301,6 +298,18 @@ def train(
             raise KeyboardInterrupt from end
     _restore(module, checkpoint)  # the averaged weights, also where there was nothing left to train
     return module
+
+
+def _open(recipe: Recipe, say: Callable[[str], None]) -> tuple[PairData, PairData | None, PairData]:
+    """Pairs to train on, pairs beside them, and val pairs, as they may be used."""
+    data = recipe.data
+    train_pairs, val_pairs = (checked(source, open_source(source), say) for source in (data.train, data.val))
+    beside_pairs = None if data.beside is None else checked(data.beside, open_source(data.beside), say)
+    enough(recipe.schedule.batch_size, len(train_pairs))
+    for pairs in (train_pairs, beside_pairs):
+        if pairs is not None:
+            check_apart(pairs, val_pairs)
+    return train_pairs, beside_pairs, val_pairs
 
 
 def load(folder: Path, checkpoint: str = BEST) -> DepthModule:
