@@ -205,3 +205,31 @@ def test_convert_fills_depth_where_asked(tmp_path, capsys):
     filled = np.asarray(Image.open(tmp_path / "out" / row.split(",")[2]))
     assert (filled[truth > 0] == 2000).all()
     assert (np.abs(filled.astype(int) - 2000) <= 1).all()  # the mean of equal depths, everywhere
+
+
+def test_a_stopped_conversion_that_fills_ends_like_an_undisturbed_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    pytest.importorskip("scipy")
+    source, whole, stopped = (tmp_path / name for name in ("source", "whole", "stopped"))
+    write_siblings(source)
+    assert convert(source, "--inpaint", "-o", whole, capsys=capsys)[0] == 0
+    read = FilePairs._read
+    for number in range(3):  # killed at every pair in turn
+        reads = []
+
+        def killed(self, row: int, reads: list[int] = reads):
+            if reads:
+                raise KeyboardInterrupt
+            reads.append(row)
+            return read(self, row)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(FilePairs, "_read", killed)
+            assert convert(source, "--inpaint", "-o", stopped, capsys=capsys)[0] == (130 if number < 2 else 0)
+        assert (stopped / "index.csv").exists() == (number == 2)
+    files = {one.relative_to(whole) for one in whole.rglob("*") if one.is_file()}
+    assert files == {one.relative_to(stopped) for one in stopped.rglob("*") if one.is_file()}
+    for name in files:
+        assert (stopped / name).read_bytes() == (whole / name).read_bytes(), name
+    assert all(pair.valid.all() for pair in FolderData(stopped))
