@@ -102,7 +102,9 @@ def video(
     given_range = parse_range(colour_range)
     check_colormap(colormap)
     _check_results(picture, metric, resume)
-    opened = open_source(source, Span(parse_time("--start", start) or 0.0, parse_time("--end", end), every), fps=parse_rate(fps))
+    opened = open_source(
+        source, Span(parse_time("--start", start) or 0.0, parse_time("--end", end), every), fps=parse_rate(fps)
+    )
     try:
         results: list[Result] = []
         shown = None
@@ -248,7 +250,9 @@ def _own_range(predictor: Predictor, source: Source, focal: float | None, fov: f
     cameras = Cameras(predictor, source.facts, focal, fov)
     found = steady_range(source.sample(samples_for(source.facts.frames)), cameras.depth_m)
     if found is None:
-        raise OnedepthError(f"{source.facts.label}: has no frames to take a range of colours from; give --range near:far")
+        raise OnedepthError(
+            f"{source.facts.label}: has no frames to take a range of colours from; give --range near:far"
+        )
     return found
 
 

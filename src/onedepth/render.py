@@ -139,7 +139,7 @@ def picture(
         panel = _joined(Image.fromarray(depth.image), panel, gap=max(1, round(0.4 * text_px)))
     if not legend:
         return panel
-    band = legend_band(near_m, far_m, colormap, panel.height, text_px, focal_note(depth))
+    band = legend_band(near_m, far_m, colormap, height=panel.height, text_px=text_px, note=focal_note(depth))
     canvas = Image.new("RGB", (panel.width + band.width, band.height), legends.BACKGROUND_RGB)
     canvas.paste(panel, (0, (canvas.height - panel.height) // 2))
     canvas.paste(band, (panel.width, 0))
@@ -157,7 +157,7 @@ def _joined(photo: Image.Image, depth_map: Image.Image, gap: int) -> Image.Image
 
 
 def legend_band(
-    near_m: float, far_m: float, colormap: str, height: int, text_px: int, note: tuple[str, ...]
+    near_m: float, far_m: float, colormap: str, *, height: int, text_px: int, note: tuple[str, ...]
 ) -> Image.Image:
     """The legend in the colours of `colorize`; see `onedepth.legend.band`."""
     colours = partial(colorize, near_m=near_m, far_m=far_m, colormap=colormap)

@@ -76,7 +76,7 @@ class Ahead(Generic[T]):
             for item in self._items:
                 if not self._put("item", item):
                     return
-        except BaseException as error:  # noqa: BLE001
+        except BaseException as error:
             self._put("error", error)
         else:
             self._put("end", None)
@@ -99,7 +99,8 @@ def depth_stream(
     """Each frame with its depth, in order.
 
     At most `AHEAD` frames are decoded ahead, `AT_ONCE` predicted at a time, and what the stabiliser looks ahead is held
-    back; nothing else is kept. A stabiliser begins anew where the frames change size.
+    back; nothing else is kept. Of a live source nothing is read ahead: each frame is the newest. A stabiliser begins
+    anew where the frames change size.
 
     Args:
         predictor: the model.
@@ -115,11 +116,18 @@ def depth_stream(
     """
     make = stabiliser(stabilise)
     cameras = Cameras(predictor, source.facts, focal_px, fov_deg)
+    steady = _Steady(make, cameras)
+    if source.facts.live:
+        for frame in source.frames():
+            if stopped is not None and stopped.is_set():
+                break
+            yield from steady.push(frame, cameras.depth_m(frame.image))
+        yield from steady.finish()
+        return
     at_once = AT_ONCE if predictor.concurrent else 1
     ahead = Ahead(source.frames(), AHEAD)
     pool = ThreadPoolExecutor(at_once, thread_name_prefix="onedepth-model")
     pending: deque[tuple[Frame, Future[NDArray[np.float32]]]] = deque()
-    steady = _Steady(make, cameras)
     try:
         for frame in ahead:
             if stopped is not None and stopped.is_set():

@@ -11,18 +11,21 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import av
 import numpy as np
+from av.error import FFmpegError
+from av.stream import Disposition
 from numpy.typing import NDArray
 
 from onedepth.errors import OnedepthError
 from onedepth.images import DEFAULT_MAX_PIXELS, label_of
-from onedepth.video.source import AudioTracks, Facts, Frame, Span, next_pts
+from onedepth.video.source import WHOLE, AudioTracks, Facts, Frame, Span, next_pts
 from onedepth.video.upright import Turn, turn_of, upright_rgb
 
 if TYPE_CHECKING:
-    import av
     from av.container import InputContainer
 
+READ_ERRORS = (OSError, ValueError, FFmpegError)
 _MICROSECOND = Fraction(1, 1_000_000)  # FFmpeg's AV_TIME_BASE
 _MOST_THREADS = 4
 _CUT_S, _CUT_SHARE = 0.1, 0.02  # how much of the announced duration may be missing
@@ -37,7 +40,7 @@ class FileSource:
     there; both are told in `problems`.
     """
 
-    def __init__(self, path: Path, span: Span = Span()) -> None:  # noqa: B008
+    def __init__(self, path: Path, span: Span = WHOLE) -> None:
         """Open a file.
 
         Args:
@@ -49,7 +52,7 @@ class FileSource:
         """
         self.path, self.span = path, span
         self.problems: list[str] = []
-        self._container, self._stream = _open(path)
+        self._container, self._stream = open_video(path)
         self._turn: Turn | None = None
         streams = [stream for stream in self._container.streams.audio if stream.codec_context is not None]
         self.audio = AudioTracks(streams)
@@ -63,7 +66,7 @@ class FileSource:
         time_base = self.facts.time_base
         first, end = self._first_pts(), self._end_pts()
         if self.span.start_s > 0:
-            with suppress(OSError, ValueError):  # a file without an index is read from its beginning
+            with suppress(*READ_ERRORS):  # a file without an index is read from its beginning
                 self._container.seek(first, stream=self._stream)
         shift = first if self.span.start_s > 0 else 0
         usual = round(1 / (self.facts.rate or 30) / time_base)
@@ -85,7 +88,7 @@ class FileSource:
                     yield held
                 try:
                     image = self._upright(decoded)
-                except (OSError, ValueError, MemoryError) as error:
+                except (*READ_ERRORS, MemoryError) as error:
                     raise OnedepthError(f"{self.facts.label}: a frame cannot be made RGB: {error}") from error
                 held = Frame(image, index, pts - shift, duration, time_base)
                 if self.span.every == 1:
@@ -104,14 +107,14 @@ class FileSource:
         A short file is decoded once for it, without the frames on which no other depends. In a long one each image
         is looked for from the key frame before it, but no farther than `_SAMPLE_REACH` frames.
         """
-        container, stream = _open(self.path)
+        container, stream = open_video(self.path)
         stream.codec_context.skip_frame = "NONREF"
         first, end = self._first_pts(), self._end_pts()
         length = (end - first) if end is not None else round((self.facts.duration_s or 0) / self.facts.time_base)
         targets = [first + length * (2 * number + 1) // (2 * count) for number in range(count)]
         short = self.facts.frames is not None and self.facts.frames * self.span.every <= count * _SAMPLE_REACH
         images: dict[int, NDArray[np.uint8]] = {}
-        with container, suppress(OSError, ValueError):
+        with container, suppress(*READ_ERRORS):
             frames = container.decode(stream)
             for number, target in enumerate(targets):
                 if not short or number == 0:
@@ -130,8 +133,6 @@ class FileSource:
 
     def _decoded(self) -> Iterator[av.VideoFrame | None]:
         """Decoded frames in order; None for a packet that cannot be decoded."""
-        import av
-
         tracks = {stream.index: place for place, stream in enumerate(self.audio.streams)}
         packets = self._container.demux([self._stream, *self.audio.streams])
         video_is_over = False
@@ -141,7 +142,7 @@ class FileSource:
                     packet = next(packets)
                 except StopIteration:
                     break
-                except (OSError, ValueError) as error:
+                except READ_ERRORS as error:
                     self.problems.append(f"{self.facts.label}: cannot be read further ({_words(error)})")
                     break
                 if packet.stream_index in tracks:
@@ -149,11 +150,11 @@ class FileSource:
                     continue
                 try:
                     yield from self._stream.decode(packet)  # a packet without data drains the decoder
-                except (OSError, ValueError, av.FFmpegError):
+                except READ_ERRORS:
                     yield None
                 video_is_over = packet.size == 0
             if not video_is_over:
-                with suppress(OSError, ValueError, av.FFmpegError):
+                with suppress(*READ_ERRORS):
                     yield from self._stream.decode(None)
         finally:
             self._rest_of_audio(packets, tracks)
@@ -164,7 +165,7 @@ class FileSource:
         if not tracks or end is None:
             return
         until_s = float(end * self.facts.time_base) + _AUDIO_BEYOND_S
-        with suppress(OSError, ValueError):
+        with suppress(*READ_ERRORS):
             for packet in packets:
                 if packet.stream_index in tracks:
                     self._keep_audio(tracks[packet.stream_index], packet)
@@ -220,22 +221,18 @@ class FileSource:
         Raises:
             OnedepthError: there is none.
         """
-        import av
-
-        container, stream = _open(self.path)
+        container, stream = open_video(self.path)
         with container:
-            packets = container.demux(stream)
-            while True:
+            packets, packet = container.demux(stream), None
+            while packet is None or packet.size > 0:
                 try:
                     packet = next(packets, None)
                     decoded = stream.decode(packet)
-                except (OSError, ValueError, av.FFmpegError):
-                    if packet is None:
-                        break
-                    continue
+                except READ_ERRORS:
+                    decoded = []
                 if decoded:
                     return decoded[0]
-                if packet is None or packet.size == 0:
+                if packet is None:
                     break
         raise OnedepthError(
             f"{label_of(self.path)}: no frame in it can be decoded ({stream.codec_context.name}); copy it again, or "
@@ -276,15 +273,12 @@ class FileSource:
             )
 
 
-def _open(path: Path) -> tuple[InputContainer, av.VideoStream]:
+def open_video(path: Path) -> tuple[InputContainer, av.VideoStream]:
     """A file and its first stream of moving pictures.
 
     Raises:
         OnedepthError: missing, not a video, or in a format that cannot be decoded here.
     """
-    import av
-    from av.stream import Disposition
-
     label = label_of(path)
     if not path.is_file():
         raise OnedepthError(f"{label}: no such file; check the path; a relative one starts at the working folder")
@@ -295,7 +289,7 @@ def _open(path: Path) -> tuple[InputContainer, av.VideoStream]:
         container = av.open(f"file:{os.path.abspath(path)}", options={"protocol_whitelist": "file"})  # noqa: PTH100
     except PermissionError as error:
         raise OnedepthError(f"{label}: cannot be opened (permission denied)") from error
-    except (OSError, ValueError, av.FFmpegError) as error:
+    except READ_ERRORS as error:
         raise OnedepthError(
             f"{label}: not a video, or cut before its index ({_words(error)}); expected a file that FFmpeg reads"
         ) from error
@@ -320,12 +314,10 @@ def _open(path: Path) -> tuple[InputContainer, av.VideoStream]:
     return container, stream
 
 
-def _next_at(
-    frames: Iterator[av.VideoFrame], target: int, first: int, limit: int | None
-) -> av.VideoFrame | None:
+def _next_at(frames: Iterator[av.VideoFrame], target: int, first: int, limit: int | None) -> av.VideoFrame | None:
     """The next frame at `target` or later; or the one `limit` frames on, if it is not before `first`."""
     decoded = None
-    for number, decoded in enumerate(frames):  # noqa: B007
+    for number, decoded in enumerate(frames):
         pts = decoded.pts or 0
         if pts >= target or (limit is not None and number >= limit and pts >= first):
             break
@@ -344,7 +336,9 @@ def _duration_s(container: InputContainer, stream: av.VideoStream) -> float | No
         return float(stream.duration * stream.time_base)
     with suppress(KeyError, ValueError):  # Matroska
         hours, minutes, seconds = stream.metadata["DURATION"].split(":")
-        return 3600 * int(hours) + 60 * int(minutes) + float(seconds) - float((container.start_time or 0) * _MICROSECOND)
+        return (
+            3600 * int(hours) + 60 * int(minutes) + float(seconds) - float((container.start_time or 0) * _MICROSECOND)
+        )
     if container.duration and len(container.streams) == 1:
         return float(container.duration * _MICROSECOND)
     return None

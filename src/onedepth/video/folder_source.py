@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from onedepth.errors import ImageError, OnedepthError
 from onedepth.images import label_of, load_photo
 from onedepth.inputs import find_images
-from onedepth.video.source import AudioTracks, Facts, Frame, Span
+from onedepth.video.source import WHOLE, AudioTracks, Facts, Frame, Span
 
 DEFAULT_RATE = Fraction(30)
 """Frames per second of pictures, unless told otherwise."""
@@ -28,7 +28,7 @@ class _Numbered:
 class FolderSource:
     """Pictures in natural order, img2 before img10 (see `onedepth.video.source.Source`)."""
 
-    def __init__(self, name: str | Path, span: Span = Span(), *, fps: Fraction | None = None) -> None:  # noqa: B008
+    def __init__(self, name: str | Path, span: Span = WHOLE, *, fps: Fraction | None = None) -> None:
         """Find the pictures.
 
         Args:

@@ -161,7 +161,7 @@ class _Writer:
         if self._thread.is_alive():
             try:
                 self._put(error)
-            except BaseException:  # noqa: BLE001 -- the writer's own error; the first one is told
+            except BaseException:
                 return
             self._thread.join()
 
@@ -186,10 +186,10 @@ class _Writer:
                 item = first
                 while item is not None:
                     if isinstance(item, BaseException):
-                        raise item
+                        raise item  # noqa: TRY301 -- through the results, which take back what they began
                     for add in adders:
                         add(*item)
                     self._advance()
                     item = self._queue.get()
-        except BaseException as error:  # noqa: BLE001
+        except BaseException as error:
             self._error = error

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import av
+from av.codec.codec import UnknownCodecError
+from av.error import FFmpegError
+
 from onedepth.errors import OutputError
 from onedepth.outputs import replacing
 
 if TYPE_CHECKING:
-    import av
     from av.container import OutputContainer
-
-_NO_SUCH_TIME = "frames must come in order of time"
 
 
 class Nothing(Exception):  # noqa: N818
@@ -90,14 +92,13 @@ def video_file(
     Raises:
         OutputError: the place cannot be written, the disk is full, or there is no such encoder.
     """
-    import av
-
     with suppress(Nothing), replacing(path) as temporary:
         container = av.open(str(temporary), "w")
         try:
             video = container.add_stream(
                 encoder(codecs, path), rate=rate or Fraction(30), width=size[0], height=size[1], options=options or {}
             )
+            assert isinstance(video, av.VideoStream)
             context = video.codec_context
             context.pix_fmt = pix_fmt
             context.time_base = video.time_base = time_base
@@ -113,13 +114,13 @@ def video_file(
                 raise Nothing
             muxer.finish()
             container.close()
-        except av.FFmpegError as error:
+        except FFmpegError as error:
             if isinstance(error, OSError):
                 raise  # `replacing` knows the words
             raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
         finally:
             # After an error this fails in the same place; left open, it would fail where nobody listens.
-            with suppress(OSError, ValueError, av.FFmpegError):
+            with suppress(OSError, ValueError, FFmpegError):
                 container.close()
 
 
@@ -129,10 +130,8 @@ def encoder(names: Sequence[str], path: Path) -> str:
     Raises:
         OutputError: it has none.
     """
-    import av
-
     for name in names:
-        with suppress(av.codec.codec.UnknownCodecError):
+        with suppress(UnknownCodecError):
             av.Codec(name, "w")
             return name
     raise OutputError(
@@ -143,12 +142,8 @@ def encoder(names: Sequence[str], path: Path) -> str:
 
 def fits(stream: av.AudioStream, suffix: str) -> bool:
     """Whether a file of this suffix can hold the stream's packets as they are."""
-    import io
-
-    import av
-
     formats = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
-    with suppress(OSError, ValueError, av.FFmpegError), av.open(io.BytesIO(), "w", formats[suffix]) as container:
+    with suppress(OSError, ValueError, FFmpegError), av.open(io.BytesIO(), "w", formats[suffix]) as container:
         container.add_stream_from_template(stream)
         return True
     return False

@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
 
+import av
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -19,9 +20,6 @@ from PIL import Image
 from onedepth import legend as legends
 from onedepth import render
 from onedepth.errors import OnedepthError
-
-if TYPE_CHECKING:
-    import av
 
 Layout = Literal["depth", "side-by-side", "overlay"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
@@ -40,7 +38,7 @@ class Look:
         near_m: metres of the bright end.
         far_m: metres of the dark end.
         colormap: name in the `cmap` catalogue.
-        layout: the map alone, the image beside it, or the map half transparent over the image.
+        layout: the map alone, the image beside it, or the map's colours over the image.
         legend: add the colour bar in metres.
     """
 
@@ -61,12 +59,11 @@ class Painter:
             a legend, since the legend makes them even.
     """
 
-    def __init__(self, height: int, width: int, look: Look, note: tuple[str, ...], sample_aspect: Fraction) -> None:
+    def __init__(self, size: tuple[int, ...], look: Look, note: tuple[str, ...], sample_aspect: Fraction) -> None:
         """Plan the frames.
 
         Args:
-            height: of the depth maps, in pixels.
-            width: of the depth maps, in pixels.
+            size: height and width of the depth maps, in pixels.
             look: how they are drawn.
             note: lines below the legend.
             sample_aspect: width of a pixel over its height; the legend is drawn so that it looks right when shown.
@@ -76,6 +73,7 @@ class Painter:
         """
         if look.layout not in LAYOUTS:
             raise OnedepthError(f"--layout: no such layout {look.layout!r}, there are {', '.join(LAYOUTS)}")
+        height, width = size
         self._look, self._size = look, (height, width)
         render.colorize(np.ones((1, 1), np.float32), look.near_m, look.far_m, look.colormap)  # checks
         text_px = render.text_size(round(width * sample_aspect), height)
@@ -91,7 +89,9 @@ class Painter:
         self.height, self.width = panel
         band: Image.Image | None = None
         if look.legend:
-            band = render.legend_band(look.near_m, look.far_m, look.colormap, panel[0], text_px, note)
+            band = render.legend_band(
+                look.near_m, look.far_m, look.colormap, height=panel[0], text_px=text_px, note=note
+            )
             if sample_aspect != 1:
                 band = band.resize((max(1, round(band.width / sample_aspect)), band.height), Image.Resampling.LANCZOS)
             self.height, self.width = band.height + band.height % 2, panel[1] + band.width
@@ -114,8 +114,6 @@ class Painter:
             depth_m: float32 `[H, W]`, metres; what is not a depth becomes grey. A pair of another size than the
                 painter's is fitted into it.
         """
-        import av
-
         if depth_m.shape != self._size:
             image, depth_m = fitted(image, depth_m, *self._size)
         frame = av.VideoFrame(self.width, self.height, self.pix_fmt)
@@ -135,8 +133,8 @@ class Painter:
                 continue
             seen = photo[number][: thinned.shape[0], : thinned.shape[1]]
             if self._look.layout == "overlay":
-                # Half of each; the halves of two odd numbers lose one step of 255, which nobody sees.
-                np.add(seen >> 1, colours >> 1, out=drawn)
+                # Half of each one's light, in the colours of depth, so that they are the legend's.
+                drawn[:] = colours if number else (seen >> 1) + (colours >> 1)
                 continue
             drawn[:] = colours
             top, left = self._photo[0] // thin, self._photo[1] // thin
@@ -153,8 +151,6 @@ class Painter:
 
     def _planes_of(self, image: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
         """Y, U, V of an image, with an even number of rows and columns where chroma is thinned."""
-        import av
-
         if self._thin == 2:
             height, width = image.shape[:2]
             if height % 2 or width % 2:
@@ -164,8 +160,6 @@ class Painter:
 
     def _draw_ground(self, band: Image.Image | None, panel_width: int) -> list[NDArray[np.uint8]]:
         """What is the same in every frame: background and legend."""
-        import av
-
         canvas = Image.new("RGB", (self.width, self.height), legends.BACKGROUND_RGB)
         if band is not None:
             canvas.paste(band, (panel_width, 0))
@@ -189,8 +183,8 @@ def fitted(
     top, left = (height - rows) // 2, (width - columns) // 2
     whole_image, whole_depth_m = np.zeros((height, width, 3), np.uint8), np.zeros((height, width), np.float32)
     place = slice(top, top + rows), slice(left, left + columns)
-    whole_image[place] = Image.fromarray(image).resize((columns, rows), Image.Resampling.BILINEAR)
-    whole_depth_m[place] = Image.fromarray(depth_m).resize((columns, rows), Image.Resampling.NEAREST)
+    whole_image[place] = np.asarray(Image.fromarray(image).resize((columns, rows), Image.Resampling.BILINEAR))
+    whole_depth_m[place] = np.asarray(Image.fromarray(depth_m).resize((columns, rows), Image.Resampling.NEAREST))
     return whole_image, whole_depth_m
 
 
@@ -222,6 +216,6 @@ def _planes(frame: av.VideoFrame) -> list[NDArray[np.uint8]]:
     """Y, U and V of a planar frame of 8 bits, as views `[H, W]` into it."""
     views = []
     for plane in frame.planes:
-        rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)  # pyright: ignore[reportArgumentType]
+        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)  # pyright: ignore[reportArgumentType]
         views.append(rows[: plane.height, : plane.width])
     return views

@@ -13,7 +13,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
 
+import av
 import numpy as np
+from av.error import FFmpegError
 from numpy.typing import NDArray
 
 from onedepth import outputs, render
@@ -89,7 +91,7 @@ class PictureVideo:
     def open(self, source: Source, depth: Depth) -> Iterator[Add]:
         """See `Result.open`."""
         facts = source.facts
-        painter = Painter(*depth.depth_m.shape, self.look, render.focal_note(depth), facts.sample_aspect)
+        painter = Painter(depth.depth_m.shape, self.look, render.focal_note(depth), facts.sample_aspect)
         with video_file(
             self.path,
             codecs=H264,
@@ -121,7 +123,7 @@ class PictureVideo:
 
 @dataclass
 class MetricVideo:
-    """FFV1 in Matroska, gray16le: millimetres without loss, 0 = unknown. Matroska's timestamps are whole milliseconds."""
+    """FFV1 in Matroska, gray16le: millimetres without loss, 0 = unknown. Its timestamps are milliseconds."""
 
     path: Path
 
@@ -133,8 +135,6 @@ class MetricVideo:
     @contextmanager
     def open(self, source: Source, depth: Depth) -> Iterator[Add]:
         """See `Result.open`."""
-        import av
-
         height, width = depth.depth_m.shape
         facts = source.facts
         with video_file(
@@ -283,8 +283,6 @@ def read_metric_video(path: str | Path) -> Iterator[tuple[float, NDArray[np.floa
     Raises:
         DataError: missing, or not 16-bit grey.
     """
-    import av
-
     try:
         with av.open(str(path)) as container:
             for frame in container.decode(video=0):
@@ -292,7 +290,7 @@ def read_metric_video(path: str | Path) -> Iterator[tuple[float, NDArray[np.floa
                     raise DataError(f"{path}: pixels of kind {frame.format.name}, expected gray16le (millimetres)")
                 metres = frame.to_ndarray().astype(np.float64) / 1000
                 yield float(frame.time), metres.astype(np.float32)
-    except (OSError, ValueError, IndexError, av.FFmpegError) as error:
+    except (OSError, ValueError, IndexError, FFmpegError) as error:
         raise DataError(f"cannot read {path} as a metric video: {error}") from error
 
 
@@ -306,4 +304,7 @@ def _tags(depth: Depth, comment: str) -> dict[str, str]:
     from onedepth import __version__
 
     focal = f"focal {depth.intrinsics.focal_px:.2f} px, {depth.focal_source}"
-    return {"title": depth.name.rsplit("_", 1)[0], "comment": f"onedepth {__version__}, {depth.model}; {comment}; {focal}"}
+    return {
+        "title": depth.name.rsplit("_", 1)[0],
+        "comment": f"onedepth {__version__}, {depth.model}; {comment}; {focal}",
+    }

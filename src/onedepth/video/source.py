@@ -28,6 +28,7 @@ class Frame:
         pts: when it is shown, in units of `time_base`.
         duration: how long, in units of `time_base`; 0 if unknown.
         time_base: seconds.
+        arrived_s: when a camera gave it, on the clock of `time.monotonic`; None for what is not live.
     """
 
     image: NDArray[np.uint8]
@@ -35,6 +36,7 @@ class Frame:
     pts: int
     duration: int
     time_base: Fraction
+    arrived_s: float | None = None
 
     @property
     def time_s(self) -> float:
@@ -55,6 +57,7 @@ class Facts:
         frames: how many are expected; None if unknown.
         duration_s: of what will be read; None if unknown or endless.
         focal_px: of the upright frames, from EXIF; None if the source does not tell.
+        live: frames that are not taken in time are dropped; reading ahead would only make them old.
     """
 
     name: str
@@ -65,6 +68,7 @@ class Facts:
     frames: int | None = None
     duration_s: float | None = None
     focal_px: float | None = None
+    live: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,10 @@ class Span:
             raise OnedepthError(f"--end {self.end_s:g} s is not after --start {self.start_s:g} s")
         if self.every < 1:
             raise OnedepthError(f"--every: expected 1 or more, got {self.every}")
+
+
+WHOLE = Span()
+"""All frames."""
 
 
 @dataclass
@@ -130,7 +138,7 @@ class Source(Protocol):
     def sample(self, count: int) -> list[NDArray[np.uint8]]:
         """About so many images from all over the source, or from its beginning where nothing else can be had.
 
-        Each uint8 `[H, W, 3]`. Does not disturb `frames`; empty for a camera.
+        Each uint8 `[H, W, 3]`. Does not disturb `frames`. A camera is watched for a second.
         """
         ...
 
@@ -139,7 +147,7 @@ class Source(Protocol):
         ...
 
 
-def open_source(name: str | Path, span: Span = Span(), *, fps: Fraction | None = None) -> Source:  # noqa: B008
+def open_source(name: str | Path, span: Span = WHOLE, *, fps: Fraction | None = None) -> Source:
     """Open what a user names: a video file, a folder of frames or a glob pattern, a capture device.
 
     Args:

@@ -37,9 +37,9 @@ def upright_rgb(frame: av.VideoFrame, turn: Turn | None = None) -> NDArray[np.ui
     More than 8 bits become 8; what is transparent is laid over `onedepth.images.BACKGROUND`.
     """
     if any(component.is_alpha for component in frame.format.components):
-        image = _opaque(frame.to_ndarray(format="rgba", interpolation="BILINEAR", threads=1))
+        image = _opaque(_pixels(frame, "rgba"))
     else:
-        image = frame.to_ndarray(format="rgb24", interpolation="BILINEAR", threads=1)
+        image = _pixels(frame, "rgb24")
     transpose, mirror, flip = turn_of(frame) if turn is None else turn
     if transpose:
         image = image.swapaxes(0, 1)
@@ -48,6 +48,10 @@ def upright_rgb(frame: av.VideoFrame, turn: Turn | None = None) -> NDArray[np.ui
     if flip:
         image = image[::-1]
     return np.ascontiguousarray(image)
+
+
+def _pixels(frame: av.VideoFrame, pix_fmt: str) -> NDArray[np.uint8]:
+    return np.asarray(frame.to_ndarray(format=pix_fmt, interpolation="BILINEAR", threads=1), np.uint8)
 
 
 def _opaque(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
