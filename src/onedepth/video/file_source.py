@@ -117,13 +117,13 @@ class FileSource:
         with container, suppress(*READ_ERRORS):
             frames = container.decode(stream)
             for number, target in enumerate(targets):
-                if not short or number == 0:
+                if not short or (number == 0 and self.span.start_s > 0):
                     container.seek(target, stream=stream)
                     frames = container.decode(stream)
                 decoded = _next_at(frames, target, first, limit=None if short else _SAMPLE_REACH)
                 if decoded is not None:
                     images.setdefault(decoded.pts or 0, self._upright(decoded))
-        return list(images.values())
+        return list(images.values()) or [self._upright(self._first_frame())]
 
     def close(self) -> None:
         """Close the file."""
@@ -145,8 +145,8 @@ class FileSource:
                 except READ_ERRORS as error:
                     self.problems.append(f"{self.facts.label}: cannot be read further ({_words(error)})")
                     break
-                if packet.stream_index in tracks:
-                    self._keep_audio(tracks[packet.stream_index], packet)
+                if packet.stream.index in tracks:
+                    self._keep_audio(tracks[packet.stream.index], packet)
                     continue
                 try:
                     yield from self._stream.decode(packet)  # a packet without data drains the decoder
@@ -167,8 +167,8 @@ class FileSource:
         until_s = float(end * self.facts.time_base) + _AUDIO_BEYOND_S
         with suppress(*READ_ERRORS):
             for packet in packets:
-                if packet.stream_index in tracks:
-                    self._keep_audio(tracks[packet.stream_index], packet)
+                if packet.stream.index in tracks:
+                    self._keep_audio(tracks[packet.stream.index], packet)
                 if packet.dts is not None and packet.time_base and float(packet.dts * packet.time_base) > until_s:
                     break
 

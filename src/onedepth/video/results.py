@@ -34,7 +34,8 @@ FFV1 = ("ffv1",)
 # Fast enough to leave the cores to the model; colours need the quality. No B frames: nothing is held back, and the
 # first timestamp is the first frame's.
 _H264_OPTIONS = {"preset": "superfast", "crf": "18", "bf": "0"}
-_FFV1_OPTIONS = {"level": "3", "coder": "1", "context": "0", "slices": "4", "slicecrc": "1"}
+_FFV1_OPTIONS = {"level": "3", "coder": "1", "context": "0", "slicecrc": "1"}
+_SMALL = 16  # below so many rows or columns FFV1 refuses slices
 
 FRAMES_CSV = "frames.csv"
 
@@ -145,7 +146,7 @@ class MetricVideo:
             time_base=facts.time_base,
             rate=facts.rate,
             sample_aspect=facts.sample_aspect,
-            options=_FFV1_OPTIONS,
+            options=_FFV1_OPTIONS | {"slices": "1" if min(height, width) < _SMALL else "4"},
             tags=_tags(depth, "depth along the optical axis in millimetres, uint16, 0 = unknown"),
         ) as muxer:
 
