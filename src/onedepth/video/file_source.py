@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from onedepth.errors import OnedepthError
 from onedepth.images import DEFAULT_MAX_PIXELS, label_of
 from onedepth.video.source import WHOLE, AudioTracks, Facts, Frame, Span, next_pts
-from onedepth.video.upright import Turn, turn_of, upright_rgb
+from onedepth.video.upright import Upright, turn_of
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -53,7 +53,7 @@ class FileSource:
         self.path, self.span = path, span
         self.problems: list[str] = []
         self._container, self._stream = open_video(path)
-        self._turn: Turn | None = None
+        self._upright = Upright()
         streams = [stream for stream in self._container.streams.audio if stream.codec_context is not None]
         self.audio = AudioTracks(streams)
         self.facts = self._facts()
@@ -107,6 +107,7 @@ class FileSource:
         A short file is decoded once for it, without the frames on which no other depends. In a long one each image
         is looked for from the key frame before it, but no farther than `_SAMPLE_REACH` frames.
         """
+        upright = Upright()
         container, stream = open_video(self.path)
         stream.codec_context.skip_frame = "NONREF"
         first, end = self._first_pts(), self._end_pts()
@@ -122,8 +123,8 @@ class FileSource:
                     frames = container.decode(stream)
                 decoded = _next_at(frames, target, first, limit=None if short else _SAMPLE_REACH)
                 if decoded is not None:
-                    images.setdefault(decoded.pts or 0, self._upright(decoded))
-        return list(images.values()) or [self._upright(self._first_frame())]
+                    images.setdefault(decoded.pts or 0, upright(decoded))
+        return list(images.values()) or [upright(self._first_frame())]
 
     def close(self) -> None:
         """Close the file."""
@@ -185,11 +186,6 @@ class FileSource:
             packet.dts = packet.pts if packet.dts is None else packet.dts - shift
         self.audio.packets.append((place, packet))
 
-    def _upright(self, decoded: av.VideoFrame) -> NDArray[np.uint8]:
-        if self._turn is None or decoded.side_data.get("DISPLAYMATRIX") is not None:
-            self._turn = turn_of(decoded)
-        return upright_rgb(decoded, self._turn)
-
     # -- what is known ---------------------------------------------------------------------------------------
 
     def _facts(self) -> Facts:
@@ -209,9 +205,7 @@ class FileSource:
         elif self.span.start_s > 0 or self.span.end_s is not None or self.span.every > 1:
             frames = None
         aspect = stream.sample_aspect_ratio or Fraction(1)
-        peek = self._first_frame()
-        self._turn = turn_of(peek)
-        if self._turn[0]:
+        if turn_of(self._first_frame())[0]:
             aspect = 1 / aspect
         return Facts(self.path.stem, label_of(self.path), time_base, rate, aspect, frames, duration_s)
 

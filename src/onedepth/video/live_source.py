@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from onedepth.errors import OnedepthError
 from onedepth.video.source import WHOLE, AudioTracks, Facts, Frame, Span, next_pts
-from onedepth.video.upright import upright_rgb
+from onedepth.video.upright import Upright
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -72,6 +72,7 @@ class LiveSource:
         self._container, self._span, self._paced = container, span, paced
         self._changed = threading.Condition()
         self._newest: tuple[av.VideoFrame, float] | None = None
+        self._upright = Upright()
         self._over = False
         self._closed = threading.Event()
         stream = container.streams.video[0]
@@ -104,7 +105,7 @@ class LiveSource:
                 return
             self.taken += 1
             last_pts = next_pts(round((arrived_s - began) / TIME_BASE), last_pts, 1)
-            yield Frame(upright_rgb(decoded), index, last_pts, 0, TIME_BASE, arrived_s)
+            yield Frame(self._upright(decoded), index, last_pts, 0, TIME_BASE, arrived_s)
             index += 1
 
     def sample(self, count: int) -> list[NDArray[np.uint8]]:
@@ -115,7 +116,7 @@ class LiveSource:
             newest = self._next(after=seen, timeout_s=0.1)
             if newest is not None:
                 seen = newest[0]
-                images.append(upright_rgb(newest[1]))
+                images.append(self._upright(newest[1]))
             wait_s = began + len(images) * SAMPLE_S / count - time.monotonic()
             if wait_s > 0:
                 self._closed.wait(wait_s)

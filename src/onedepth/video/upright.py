@@ -31,23 +31,39 @@ def turn_of(frame: av.VideoFrame) -> Turn:
     return True, c < 0, b < 0
 
 
-def upright_rgb(frame: av.VideoFrame, turn: Turn | None = None) -> NDArray[np.uint8]:
-    """A decoded frame of any pixel format as uint8 `[H, W, 3]`, C-contiguous.
+class Upright:
+    """Makes the decoded frames of one stream upright RGB.
 
-    More than 8 bits become 8; what is transparent is laid over `onedepth.images.BACKGROUND`.
+    Attributes:
+        turn: of the last frame.
     """
-    if any(component.is_alpha for component in frame.format.components):
-        image = _opaque(_pixels(frame, "rgba"))
-    else:
-        image = _pixels(frame, "rgb24")
-    transpose, mirror, flip = turn_of(frame) if turn is None else turn
-    if transpose:
-        image = image.swapaxes(0, 1)
-    if mirror:
-        image = image[:, ::-1]
-    if flip:
-        image = image[::-1]
-    return np.ascontiguousarray(image)
+
+    def __init__(self) -> None:
+        self.turn: Turn = (False, False, False)
+        self._rotation: int | None = None
+        self._alpha: dict[str, bool] = {}
+
+    def __call__(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
+        """A decoded frame of any pixel format as uint8 `[H, W, 3]`, C-contiguous.
+
+        More than 8 bits become 8; what is transparent is laid over `onedepth.images.BACKGROUND`.
+        """
+        # Side data is looked at where the rotation changes and not in every frame: PyAV's frame and its side data hold
+        # each other, so a frame that was asked for them stays in memory until Python's collector comes by.
+        if frame.rotation != self._rotation:
+            self._rotation, self.turn = frame.rotation, turn_of(frame)
+        name = frame.format.name
+        if name not in self._alpha:
+            self._alpha[name] = any(component.is_alpha for component in frame.format.components)
+        image = _opaque(_pixels(frame, "rgba")) if self._alpha[name] else _pixels(frame, "rgb24")
+        transpose, mirror, flip = self.turn
+        if transpose:
+            image = image.swapaxes(0, 1)
+        if mirror:
+            image = image[:, ::-1]
+        if flip:
+            image = image[::-1]
+        return np.ascontiguousarray(image)
 
 
 def _pixels(frame: av.VideoFrame, pix_fmt: str) -> NDArray[np.uint8]:
