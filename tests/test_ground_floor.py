@@ -108,9 +108,17 @@ def test_info_of_a_model_needs_no_training_wing():
     assert unknown.startswith("2 False ") and "did you mean tiny?" in unknown
 
 
+def test_the_command_line_loads_no_video_library():
+    out = run("""
+        import sys, onedepth.cli
+        print([name for name in ("av", "onnxruntime") if name in sys.modules])
+    """)
+    assert out.strip() == "[]"
+
+
 def test_import_is_light():
     out = run("""
         import sys, onedepth
-        print([name for name in ("numpy", "PIL", "onnxruntime", "cyclopts", "rich") if name in sys.modules])
+        print([name for name in ("numpy", "PIL", "onnxruntime", "cyclopts", "rich", "av") if name in sys.modules])
     """)
     assert out.strip() == "[]"

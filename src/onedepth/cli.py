@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, CycloptsError, Group, Parameter
 
 from onedepth import __version__
+from onedepth.cli_camera import camera
 from onedepth.cli_data import app as data_app
 from onedepth.cli_evaluate import evaluate
 from onedepth.cli_import import import_keras
+from onedepth.cli_video import video
 from onedepth.errors import MissingExtraError, OnedepthError, OutputError
 from onedepth.progress import progress
 
@@ -42,6 +44,8 @@ LARGEST_PNG_M = 65.535  # uint16 millimetres
 DONE, SOME_FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 app.command(evaluate)
+app.command(video)
+app.command(camera)
 
 
 @app.command

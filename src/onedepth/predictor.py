@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -14,12 +15,16 @@ from onedepth.canonical import canonical_focal_px
 from onedepth.depth import Depth, FocalSource, Intrinsics
 from onedepth.errors import ModelFileError, OnedepthError
 from onedepth.focal import MAX_FOV_DEG, MIN_FOV_DEG, focal_from_fov
-from onedepth.images import DEFAULT_MAX_PIXELS, Photo, load_photo
+from onedepth.images import DEFAULT_MAX_PIXELS, load_photo
 from onedepth.models import ModelCard
 from onedepth.runtimes import open_runtime
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from PIL import Image
+
+    from onedepth.video.source import Frame, Source
 
 
 class Predictor:
@@ -57,6 +62,11 @@ class Predictor:
         self._run = open_runtime(runtime, self.path, threads)
         self.card = ModelCard.from_metadata(self._run.metadata, self.path)
 
+    @property
+    def concurrent(self) -> bool:
+        """Whether several threads may call `predict` and `depth_m` at once."""
+        return self._run.concurrent
+
     def predict(
         self,
         source: str | Path | bytes | IO[bytes] | Image.Image | NDArray[Any],
@@ -82,8 +92,8 @@ class Predictor:
             OnedepthError: a focal length or field of view that no camera has.
         """
         photo = load_photo(source, max_pixels=self.max_pixels)
-        focal, known = self._focal(photo, focal_px, fov_deg)
         height, width = photo.image.shape[:2]
+        focal, known = self.focal(height, width, focal_px=focal_px, fov_deg=fov_deg, exif_px=photo.focal_px)
         intrinsics = Intrinsics.centred(focal, height, width)
         return self.answer(photo.image, intrinsics, known, photo.name)
 
@@ -124,8 +134,78 @@ class Predictor:
         uncertainty = answers["uncertainty"][0] if "uncertainty" in answers else None
         return np.multiply(canonical, np.float32(scale), dtype=np.float32), uncertainty
 
-    def _focal(self, photo: Photo, focal_px: float | None, fov_deg: float | None) -> tuple[float, FocalSource]:
-        height, width = photo.image.shape[:2]
+    def stream(
+        self,
+        source: str | Path | Source,
+        *,
+        focal_px: float | None = None,
+        fov_deg: float | None = None,
+        stabilize: str = "off",
+        start_s: float = 0.0,
+        end_s: float | None = None,
+        every: int = 1,
+        fps: float | Fraction | None = None,
+    ) -> Iterator[tuple[Frame, Depth]]:
+        """Depth of each frame of a video, in order and in bounded memory.
+
+            for frame, depth in predictor.stream("clip.mp4"):
+                print(frame.time_s, depth.depth_m.mean())
+
+        Frames are decoded ahead in a thread of their own, and two are predicted at a time.
+
+        Args:
+            source: a video file, a folder of frames, a glob pattern, or anything with the methods of
+                `onedepth.video.source.Source`, which stays open.
+            focal_px: focal length in pixels of the upright frames.
+            fov_deg: horizontal field of view in degrees, instead of `focal_px`.
+            stabilize: how flicker is taken out, a key of `onedepth.stabilise.STABILISERS`.
+            start_s: the first second wanted; time 0 of the frames that come.
+            end_s: where to stop, in seconds of the source; None for its end.
+            every: only each so many-th frame.
+            fps: frames per second of a folder of frames; a video has its own.
+
+        Yields:
+            Frame (image, time_s, index; see `onedepth.video.source.Frame`) and its Depth, of the frame's own size.
+
+        Raises:
+            OnedepthError: a source that is missing or unreadable, a span without frames, a camera that cannot be.
+        """
+        from fractions import Fraction
+
+        from onedepth.video.depths import depth_stream
+        from onedepth.video.source import Span, open_source
+
+        given_focal(focal_px, fov_deg, width=1)
+        own = isinstance(source, str | Path)
+        rate = None if fps is None else Fraction(fps).limit_denominator(1_001_000)
+        opened = open_source(source, Span(start_s, end_s, every), fps=rate) if own else source
+        try:
+            yield from depth_stream(self, opened, focal_px=focal_px, fov_deg=fov_deg, stabilise=stabilize)
+        finally:
+            if own:
+                opened.close()
+
+    def focal(
+        self,
+        height: int,
+        width: int,
+        *,
+        focal_px: float | None = None,
+        fov_deg: float | None = None,
+        exif_px: float | None = None,
+    ) -> tuple[float, FocalSource]:
+        """Focal length in pixels of a picture of this size, and how it is known.
+
+        Args:
+            height: in pixels.
+            width: in pixels.
+            focal_px: stated by the user.
+            fov_deg: stated by the user, instead.
+            exif_px: what the picture's EXIF data tells.
+
+        Raises:
+            OnedepthError: a focal length or field of view that no camera has.
+        """
         given = given_focal(focal_px, fov_deg, width)
         if given is not None:
             longest_side = max(height, width)
@@ -136,8 +216,8 @@ class Predictor:
                     f"{width}×{height}, in pixels, not in millimetres"
                 )
             return given, "given"
-        if photo.focal_px is not None:
-            return photo.focal_px, "exif"
+        if exif_px is not None:
+            return exif_px, "exif"
         return canonical_focal_px(height, width, self.card.canonical_focal), "assumed"
 
 

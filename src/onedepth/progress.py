@@ -27,3 +27,27 @@ def progress(count: int) -> Iterator[tuple[Callable[[], None], Callable[[str], N
             )
         else:
             yield (lambda: bar.advance(task)), print
+
+
+@contextmanager
+def frame_progress(count: int | None) -> Iterator[Callable[[], None]]:
+    """A bar on standard error for the frames of a video in a terminal, with frames per second and the time left.
+
+    Args:
+        count: how many there will be; None if unknown.
+    """
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TimeRemainingColumn
+    from rich.text import Text
+
+    class FramesPerSecond(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text("" if task.speed is None else f"{task.speed:.1f} frames/s")
+
+    columns = (BarColumn(), MofNCompleteColumn(), FramesPerSecond(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=count)
+        yield lambda: bar.advance(task)

@@ -56,7 +56,7 @@ def colorize(depth_m: NDArray[np.floating], near_m: float, far_m: float, colorma
         OnedepthError: a range that is not 0 < near_m < far_m, or an unknown colour map.
     """
     near_m, far_m = _checked_range(near_m, far_m)
-    lut = _lookup_table(colormap)
+    lut = lookup_table(colormap)
     height, width = depth_m.shape
     picture = np.empty((height, width, 3), np.uint8)
     scale = np.float32((LEVELS - 1) / math.log(far_m / near_m))
@@ -134,14 +134,12 @@ def picture(
     colormap = DEFAULT if colormap is None else colormap
     panel = Image.fromarray(colorize(depth.depth_m, near_m, far_m, colormap))
     width, height = panel.size
-    text_px = _text_size(width, height)
+    text_px = text_size(width, height)
     if side_by_side:
         panel = _joined(Image.fromarray(depth.image), panel, gap=max(1, round(0.4 * text_px)))
     if not legend:
         return panel
-    note = (f"focal {depth.intrinsics.focal_px:.0f} px", _FOCAL_WORDS[depth.focal_source])
-    colours = partial(colorize, near_m=near_m, far_m=far_m, colormap=colormap)
-    band = legends.band(near_m, far_m, colours, height=panel.height, text_px=text_px, note=note)
+    band = legend_band(near_m, far_m, colormap, height=panel.height, text_px=text_px, note=focal_note(depth))
     canvas = Image.new("RGB", (panel.width + band.width, band.height), legends.BACKGROUND_RGB)
     canvas.paste(panel, (0, (canvas.height - panel.height) // 2))
     canvas.paste(band, (panel.width, 0))
@@ -158,14 +156,31 @@ def _joined(photo: Image.Image, depth_map: Image.Image, gap: int) -> Image.Image
     return panel
 
 
-def _text_size(width: int, height: int) -> int:
+def legend_band(
+    near_m: float, far_m: float, colormap: str, *, height: int, text_px: int, note: tuple[str, ...]
+) -> Image.Image:
+    """The legend in the colours of `colorize`; see `onedepth.legend.band`."""
+    colours = partial(colorize, near_m=near_m, far_m=far_m, colormap=colormap)
+    return legends.band(near_m, far_m, colours, height=height, text_px=text_px, note=note)
+
+
+def focal_note(depth: Depth) -> tuple[str, str]:
+    """Two lines below a legend: the focal length, and how it is known."""
+    return f"focal {depth.intrinsics.focal_px:.0f} px", _FOCAL_WORDS[depth.focal_source]
+
+
+def text_size(width: int, height: int) -> int:
     """Pixels of the legend's text: with the picture's size, but with room for a dozen lines in a panorama."""
     return max(legends.SMALLEST_TEXT_PX, min(round(0.027 * math.sqrt(width * height)), height // 12))
 
 
 @lru_cache(maxsize=16)
-def _lookup_table(colormap: str) -> NDArray[np.uint8]:
-    """uint8 `[LEVELS + 1, 3]`: from far to near, then the colour of what is not known."""
+def lookup_table(colormap: str) -> NDArray[np.uint8]:
+    """uint8 `[LEVELS + 1, 3]`, RGB: from far to near, even in log depth, then the colour of what is not known.
+
+    Raises:
+        OnedepthError: an unknown colour map.
+    """
     import cmap
 
     catalog = cmap.Colormap.catalog()

@@ -15,6 +15,7 @@ from PIL import Image
 from command_line import write_pairs
 from layouts import write_nyu_zip
 from onedepth.data.synthetic import render_scene
+from videos import write_video
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -65,6 +66,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Image.fromarray(render_scene(1, 0, 60, 80).image).save(folder / name / f"{name}.png")
     write_pairs(folder / "my_pairs", splits=("train",) * 8 + ("val",))
     write_nyu_zip(folder / "nyu_data.zip", size=(64, 80))
+    write_video(folder / "clip.mp4", audio="aac")
     return folder
 
 
@@ -76,6 +78,8 @@ def test_command(command, place):
         pytest.skip("no torch here")
     if "tiny.onnx" in command and verb == "predict" and not (place / "tiny.onnx").exists():
         pytest.skip("no tiny.onnx: the training wing is not installed, or the command before failed")
+    if verb == "camera":  # a video in the camera's place
+        arguments += ["clip.mp4", "--show", "page", "--port", "0", "--range", "0.5:5"]
     if verb == "evaluate":
         if not SHARED.exists():
             pytest.skip("no ../shared/data/nyu here")

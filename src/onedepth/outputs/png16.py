@@ -37,12 +37,7 @@ def write(depth: Depth, file: BinaryIO) -> None:
 
     from onedepth import __version__
 
-    known = np.isfinite(depth.depth_m) & (depth.depth_m > 0)
-    # In float64, or 65 m would be rounded before it is rounded.
-    millimetres = np.rint(np.where(known, depth.depth_m, 0).astype(np.float64) * 1000)
-    clipped = int(np.count_nonzero(millimetres > MAX_MM))
-    millimetres = np.where(known, np.clip(millimetres, 1, MAX_MM), 0).astype(np.uint16)
-
+    in_millimetres, clipped = millimetres(depth.depth_m)
     camera = {name: float(value) for name, value in asdict(depth.intrinsics).items()}
     text = {
         "Unit": "millimetre",
@@ -57,8 +52,24 @@ def write(depth: Depth, file: BinaryIO) -> None:
         chunks.add_text(key, value)
     # Through memory: Pillow writing to a file turns "disk full" into "encoder error -2".
     buffer = io.BytesIO()
-    Image.fromarray(millimetres).save(buffer, "PNG", pnginfo=chunks, compress_level=4)
+    Image.fromarray(in_millimetres).save(buffer, "PNG", pnginfo=chunks, compress_level=4)
     file.write(buffer.getbuffer())
+
+
+def millimetres(depth_m: NDArray[np.floating]) -> tuple[NDArray[np.uint16], int]:
+    """Depth as every 16-bit form of it here has it.
+
+    Args:
+        depth_m: floating `[H, W]`, metres.
+
+    Returns:
+        uint16 `[H, W]`, rounded to nearest, 1 to 65535, and 0 where there is no depth; and how many pixels lie beyond.
+    """
+    known = np.isfinite(depth_m) & (depth_m > 0)
+    # In float64, or 65 m would be rounded before it is rounded.
+    exact = np.rint(np.where(known, depth_m, 0).astype(np.float64) * 1000)
+    clipped = int(np.count_nonzero(exact > MAX_MM))
+    return np.where(known, np.clip(exact, 1, MAX_MM), 0).astype(np.uint16), clipped
 
 
 def read_png16(path: str | Path) -> tuple[NDArray[np.float32], dict[str, str]]:
@@ -81,8 +92,8 @@ def read_png16(path: str | Path) -> tuple[NDArray[np.float32], dict[str, str]]:
             if image.mode not in ("I;16", "I"):
                 raise DataError(f"{path} is a PNG of mode {image.mode}, expected 16-bit grey (millimetres)")
             text = {key: str(value) for key, value in getattr(image, "text", {}).items()}
-            millimetres = np.asarray(image)
+            stored = np.asarray(image)
     except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises for damaged files
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"cannot read {path} as a depth PNG: {reason}") from error
-    return (millimetres.astype(np.float64) / 1000).astype(np.float32), text
+    return (stored.astype(np.float64) / 1000).astype(np.float32), text

@@ -11,9 +11,15 @@ from numpy.typing import NDArray
 
 
 class Runtime(Protocol):
-    """A loaded model file. Constructed from its path and a number of threads (None: all cores)."""
+    """A loaded model file. Constructed from its path and a number of threads (None: all cores).
+
+    Attributes:
+        metadata: of the model file.
+        concurrent: whether several threads may call it at once.
+    """
 
     metadata: Mapping[str, str]
+    concurrent: bool
 
     def __init__(self, path: Path, threads: int | None = None) -> None: ...
 

@@ -16,6 +16,7 @@ class OnnxRuntime:
     """A model file in ONNX Runtime."""
 
     metadata: Mapping[str, str]
+    concurrent = True
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         options = onnxruntime.SessionOptions()

@@ -22,6 +22,7 @@ class OpenVino:
     """A model file in OpenVINO."""
 
     metadata: Mapping[str, str]
+    concurrent = False  # its compiled model has one request
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         # float32: the bfloat16 that OpenVINO prefers moves the metres by 1 to 2 % on average.
