@@ -15,8 +15,8 @@ class StubRuntime:
     def __init__(self) -> None:
         self.metadata = open_runtime("onnxruntime", models.find(), 1).metadata
 
-    def __call__(self, images: np.ndarray) -> np.ndarray:
-        return (5 - images[..., 1].astype(np.float32) / 63.75).astype(np.float32)
+    def answers(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        return {"depth_m": (5 - images[..., 1].astype(np.float32) / 63.75).astype(np.float32)}
 
 
 def use(monkeypatch: pytest.MonkeyPatch, runtime: object) -> None:

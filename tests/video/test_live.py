@@ -52,9 +52,9 @@ def test_frames_come_at_their_pace_and_the_newest_first(clip):
 
 def test_a_slow_model_sees_no_old_frames(clip, monkeypatch):
     class Slow(StubRuntime):
-        def __call__(self, images):
+        def answers(self, images):
             time.sleep(0.15)
-            return super().__call__(images)
+            return super().answers(images)
 
     use(monkeypatch, Slow())
     from onedepth import load  # noqa: PLC0415

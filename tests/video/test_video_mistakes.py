@@ -167,9 +167,9 @@ from onedepth import predictor
 from onedepth.cli import main
 from stub_runtime import StubRuntime
 class Slow(StubRuntime):
-    def __call__(self, images):
+    def answers(self, images):
         time.sleep({pause})
-        return super().__call__(images)
+        return super().answers(images)
 stub = Slow()
 predictor.open_runtime = lambda *_: stub
 {before}
