@@ -41,6 +41,25 @@ def test_predict(room, tmp_path, capsys):
     assert f"near {near:.2f}" in out and f"far {far:.2f} m" in out
 
 
+def test_depths_that_may_be_far_off_are_left_out(room, tmp_path, capsys):
+    out = tmp_path / "out"
+    status, _, _ = call("predict", room, "-o", out, "--npz", capsys=capsys)
+    assert status == 0
+    depth = load_npz(out / "room_depth.npz")
+    if depth.uncertainty is None:
+        status, _, err = call("predict", room, "-o", out, "--within", 20, capsys=capsys)
+        assert status == 2 and len(err) == 1 and "--within" in err[0] and "says nothing of its errors" in err[0]
+        return
+    percent = round(100 * float(np.median(np.expm1(depth.uncertainty))))
+    status, said, _ = call("predict", room, "-o", out, "--within", percent, capsys=capsys)
+    assert status == 0 and "left out" in said
+    depth_m, _ = read_png16(out / "room_depth_mm.png")
+    np.testing.assert_array_equal(depth_m == 0, np.expm1(depth.uncertainty) > percent / 100)
+    for wrong in ("0", "-5", "nan"):
+        status, _, err = call("predict", room, "-o", out, "--within", wrong, capsys=capsys)
+        assert status == 2 and len(err) == 1 and "--within" in err[0]
+
+
 def test_pictures_of_one_name_do_not_overwrite_each_other(tmp_path, capsys):
     image = Image.fromarray(render_scene(0, 2, 30, 40).image)
     names = ["a/x.png", "a/x.jpg", "b/x.png", "b/y.png"]

@@ -30,9 +30,7 @@ from videos import times, write_video
 @pytest.fixture
 def clip(tmp_path) -> Path:
     """A second and a half, 40 frames a second."""
-    return write_video(
-        tmp_path / "clip.mp4", pts=range(60), time_base=Fraction(1, 40), rate=Fraction(40), key_every=20
-    )
+    return write_video(tmp_path / "clip.mp4", pts=range(60), time_base=Fraction(1, 40), rate=Fraction(40), key_every=20)
 
 
 def test_frames_come_at_their_pace_and_the_newest_first(clip):
