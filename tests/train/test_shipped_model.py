@@ -3,16 +3,14 @@
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
-import torch
-from torch import nn
 
 from onedepth import models
 from onedepth.data.folder import FolderData
 from onedepth.predictor import Predictor
 from onedepth.train import export, recipe
 from onedepth.train.module import DepthModule
+from onedepth.train.start import start_from
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "nyu"
 
@@ -21,24 +19,9 @@ SHARED = Path(__file__).parents[3] / "shared" / "data" / "nyu"
 def module() -> DepthModule:
     """The recipe on the file's card, with the file's numbers: normalisation is folded into its convolutions."""
     made = DepthModule(recipe.parse(Predictor().card.recipe), encoder_weights="random").eval()
-    graph = onnx.load(models.find()).graph
-    stored = {item.name: torch.tensor(onnx.numpy_helper.to_array(item)) for item in graph.initializer}
-    convolution, taken = "", set()
-    for name, part in made.named_modules():
-        if isinstance(part, nn.Conv2d):
-            convolution = f"{name}.weight"
-            part.weight.data.copy_(stored[convolution])
-            if part.bias is not None:
-                part.bias.data.copy_(stored[f"{name}.bias"])
-            taken |= {convolution, f"{name}.bias"}
-        elif isinstance(part, nn.BatchNorm2d):
-            nn.init.zeros_(part.running_mean)
-            nn.init.constant_(part.running_var, 1 - part.eps)
-            nn.init.ones_(part.weight)
-            part.bias.data.copy_(stored[f"{convolution}_bias"])
-            taken.add(f"{convolution}_bias")
-    left = {name for name in stored if name.startswith("network.")} - taken
-    assert left <= {"network.mean"}, left
+    frozen = made.network.config.encoder.model_copy(update={"batch_norm": "frozen"})
+    made.network.config = made.network.config.model_copy(update={"encoder": frozen})
+    start_from(made.network, models.find())
     return made
 
 

@@ -71,6 +71,10 @@ class DepthModule(pl.LightningModule):
         workers = worker_count(data.workers, data.cache, launched().per_node)
         return train_loader(items, self.share, workers, recipe.seed, self.steps_done, beside_share=data.beside_share)
 
+    def on_fit_start(self) -> None:
+        """Lightning leaves each part in the mode in which it was built: the network must be told what is frozen."""
+        self.train()
+
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Remember how far the run had come."""
         self.steps_done = int(checkpoint["global_step"])

@@ -46,8 +46,7 @@ class DepthNetwork(nn.Module):
         self.register_buffer("std", torch.tensor(std).expand(3).reshape(1, 3, 1, 1))
         self.stride: int = reductions[-1]
         self.encoder = encoder
-        self._still = still_modules(encoder, config.encoder.frozen_maps)
-        for module in self._still:
+        for module in still_modules(encoder, config.encoder.frozen_maps):
             module.requires_grad_(False)
         self.decoder = Decoder(channels, reductions, config.decoder)
         self.head = nn.Conv2d(self.decoder.out_channels, 1, 3, padding=1)
@@ -59,10 +58,8 @@ class DepthNetwork(nn.Module):
         nn.init.constant_(self.head.bias, math.log(start) if config.head == "exponential" else start)  # pyright: ignore
 
     def train(self, mode: bool = True) -> Self:
-        """As any module, but what the recipe freezes goes on normalising by the statistics that it came with."""
+        """As any module, but frozen normalisation goes on by the statistics that it came with."""
         super().train(mode)
-        for module in self._still:
-            module.eval()
         if self.config.encoder.batch_norm == "frozen":
             for module in self.encoder.modules():
                 if isinstance(module, nn.modules.batchnorm._BatchNorm):

@@ -60,9 +60,9 @@ class EncoderConfig(Section):
     normalisation: Literal["imagenet", "none"] = "imagenet"
     """What is done to RGB in [0, 1] first: mean and deviation as ImageNet weights expect, or nothing (the paper)."""
     frozen_maps: Annotated[int, Field(ge=0)] = 0
-    """What makes the first so many feature maps, counted from the finest, keeps its weights and statistics."""
+    """What makes the first so many feature maps, counted from the finest, keeps its weights."""
     batch_norm: Literal["train", "frozen"] = "train"
-    """"frozen": all of the encoder normalises by the statistics that came with its weights."""
+    """"frozen": the encoder normalises by the statistics that came with its weights, not by those of a step's views."""
 
 
 class DecoderConfig(Section):
@@ -203,6 +203,8 @@ class Recipe(Section):
     augment: AugmentConfig = AugmentConfig()
     schedule: Schedule
     validation: Validation = Validation()
+    start: str | None = None
+    """A model file, or the name of one in the package: the run begins with its weights, and is not pretrained."""
     pretraining: Pretraining | None = None
     """Of this, the run in RUN/pretraining is made first."""
 
@@ -210,7 +212,7 @@ class Recipe(Section):
 def pretraining_recipe(recipe: Recipe) -> Recipe | None:
     """What a recipe's pretraining is run by; None if it has none."""
     before = recipe.pretraining
-    if before is None:
+    if before is None or recipe.start is not None:
         return None
     network = recipe.network.model_copy(update={} if before.size is None else {"size": before.size})
     return recipe.model_copy(

@@ -45,6 +45,7 @@ from onedepth.train.module import DepthModule
 from onedepth.train.processes import is_first, launched
 from onedepth.train.recipe import Recipe
 from onedepth.train.sources import check_apart, checked, open_source
+from onedepth.train.start import start_from
 
 LAST, BEST, RECIPE, HISTORY, LOSS = "last.ckpt", "best.ckpt", "recipe.yaml", "history.csv", "loss.csv"
 PRETRAINING = "pretraining"
@@ -245,7 +246,10 @@ def train(
     train_pairs, beside_pairs, val_pairs = _open(recipe, say)
     check_size(PROTOCOLS[recipe.validation.protocol], val_pairs[0])
     earlier = recipes.pretraining_recipe(recipe)
-    module = DepthModule(recipe, encoder_weights="random" if going_on or earlier is not None else None)
+    replaced = going_on or earlier is not None or recipe.start is not None
+    module = DepthModule(recipe, encoder_weights="random" if replaced else None)
+    if recipe.start is not None and not going_on:
+        start_from(module.network, recipe.start)
     module.train_pairs, module.beside_pairs, module.val_pairs = train_pairs, beside_pairs, val_pairs
     if first:
         _clear(folder)
