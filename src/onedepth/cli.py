@@ -15,6 +15,7 @@ from onedepth import __version__
 from onedepth.cli_data import app as data_app
 from onedepth.cli_evaluate import evaluate
 from onedepth.cli_import import import_keras
+from onedepth.cli_rooms import render_rooms
 from onedepth.errors import MissingExtraError, OnedepthError, OutputError
 from onedepth.progress import progress
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 app = App(name="onedepth", help="Metric depth from one image.", version=__version__, help_on_error=False)
 app.command(import_keras)
+app.command(render_rooms)
 app.command(data_app)
 CAMERA = Group("Camera", help="Sets the scale of the metres. Without it: the picture's EXIF data, else a usual camera.")
 
