@@ -10,6 +10,7 @@ BLOCKED = (
     "timm",
     "lightning",
     "h5py",
+    "numba",
     "onnx",
     "onnxscript",
     "pydantic",
@@ -63,6 +64,9 @@ def test_every_ground_floor_module_imports():
                 importlib.import_module(module.name)
             except MissingExtraError:
                 assert module.name == "onedepth.runtimes.openvino", module.name
+            except ModuleNotFoundError as error:
+                assert error.name == "numba" and module.name.startswith("onedepth.data.furnished."), module.name
+                continue
             print(module.name)
     """)
     assert {"onedepth.cli", "onedepth.predictor", "onedepth.evaluate", "onedepth.data.synthetic"} <= set(out.split())

@@ -54,9 +54,8 @@ def draw_intrinsics(rng: np.random.Generator, height: int, width: int) -> Intrin
     )  # fmt: skip
 
 
-def looking(eye, yaw: float, pitch: float, roll: float) -> NDArray[np.float64]:
+def looking(yaw: float, pitch: float, roll: float) -> NDArray[np.float64]:
     """Turn of a camera, `[3, 3]`: yaw from +z towards +x, pitch upwards, roll clockwise; radians."""
-    del eye
     forward = np.array([np.sin(yaw) * np.cos(pitch), np.sin(pitch), np.cos(yaw) * np.cos(pitch)])
     right = np.array([-np.cos(yaw), 0.0, np.sin(yaw)])
     down = np.cross(forward, right)
@@ -116,9 +115,15 @@ def proxy(mesh: Mesh) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     return known[1], known[2]
 
 
-def find_view(rng: np.random.Generator, room: Room, intrinsics: Intrinsics, height: int, width: int) -> View:
-    """Of several views at random the one whose distances are nearest to what real pictures have."""
-    del height
+def find_view(rng: np.random.Generator, room: Room, intrinsics: Intrinsics, width: int) -> View:
+    """Of several views at random the one whose distances are nearest to what real pictures have.
+
+    Args:
+        rng: draws.
+        room: to stand in.
+        intrinsics: in pixels of the picture.
+        width: of the picture, pixels.
+    """
     target = USUAL_MEDIAN_M * np.exp(rng.normal(0, MEDIAN_SPREAD))
     emptiest = rng.uniform(0.25, 0.75)
     spheres = Spheres(room.items)
@@ -142,7 +147,7 @@ def find_view(rng: np.random.Generator, room: Room, intrinsics: Intrinsics, heig
     if best is None:  # a room so full that nobody can stand in it: look down from under the ceiling
         s = room.space
         eye = np.array([0.2, s.height - 0.2, 0.2])
-        best = View(eye, looking(eye, np.arctan2(s.width, s.length), -0.5, 0.0), intrinsics)
+        best = View(eye, looking(np.arctan2(s.width, s.length), -0.5, 0.0), intrinsics)
     return best
 
 
@@ -171,7 +176,7 @@ def _stand(rng: np.random.Generator, room: Room, intrinsics: Intrinsics) -> View
     yaw = np.arctan2(aim[0], aim[1]) + rng.normal(0, 0.1)
     pitch = np.clip(rng.normal(-0.2, 0.16), -0.62, 0.18)
     roll = np.clip(rng.normal(0, 0.025), -0.09, 0.09)
-    return View(eye, looking(eye, yaw, pitch, roll), intrinsics)
+    return View(eye, looking(yaw, pitch, roll), intrinsics)
 
 
 def _cost(inverse: NDArray[np.float32], bare: NDArray[np.bool_], target_m: float, emptiest: float) -> float:

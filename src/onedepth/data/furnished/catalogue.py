@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from onedepth.data.furnished.mesh import Material, Mesh
-from onedepth.data.furnished.obj import read_obj
+from onedepth.data.furnished.obj import NoModelError, read_member, read_obj
 from onedepth.data.furnished.textures import Textures
 from onedepth.errors import DataError
 
@@ -116,17 +116,20 @@ class Catalogue:
     def model(self, piece: Piece) -> tuple[Mesh, list[Material]] | None:
         """A piece's triangles in metres, its middle above (0, 0), standing on 0, front towards +z.
 
-        None where the archive's model cannot be read or is too large.
+        None where the model is too large, or nothing that could be drawn.
+
+        Raises:
+            DataError: the archive is damaged.
         """
         key = (piece.archive, piece.model)
         if key not in self._models:
             if piece.archive not in self._archives:
-                self._archives[piece.archive] = zipfile.ZipFile(piece.archive)
+                self._archives[piece.archive] = _opened(piece.archive)
             archive = self._archives[piece.archive]
             try:
                 small = archive.getinfo(piece.model).file_size <= LARGEST_BYTES
                 found = read_obj(archive, piece.model, self.textures.add) if small else None
-            except (DataError, KeyError, ValueError, IndexError):
+            except (NoModelError, KeyError, ValueError, IndexError):
                 found = None
             if found is not None and len(found[0].faces) > LARGEST_FACES:
                 found = None
@@ -148,12 +151,20 @@ def _sized(mesh: Mesh, piece: Piece) -> Mesh:
     return Mesh(vertices.astype(np.float32), mesh.faces, mesh.uvs, normals.astype(np.float32), mesh.materials)
 
 
-def _read_list(path: Path) -> list[Piece]:
+def _opened(path: Path) -> zipfile.ZipFile:
     try:
-        with zipfile.ZipFile(path) as archive:
-            text = archive.read(LIST_NAME).decode("latin-1")
-    except (KeyError, OSError, zipfile.BadZipFile) as error:
+        return zipfile.ZipFile(path)
+    except (OSError, zipfile.BadZipFile) as error:
         raise DataError(f"{path}: is no furniture archive ({error}), expected a ZIP with {LIST_NAME}") from error
+
+
+def _read_list(path: Path) -> list[Piece]:
+    """Pieces of an archive, in the order of their numbers; lines that are no furniture are left out."""
+    with _opened(path) as archive:
+        try:
+            text = read_member(archive, LIST_NAME).decode("latin-1")
+        except KeyError as error:
+            raise DataError(f"{path}: is no furniture archive, expected a ZIP with {LIST_NAME}") from error
     records: dict[int, dict[str, str]] = {}
     for match in re.finditer(r"^(\w+)#(\d+)\s*=\s*(.*?)\s*$", text, re.MULTILINE):
         records.setdefault(int(match[2]), {})[match[1]] = match[3]
@@ -182,17 +193,15 @@ def _piece(path: Path, fields: dict[str, str]) -> Piece | None:
 
 
 def _part(name: str, size: tuple[float, float, float], elevation: float) -> str:
+    """What "category/name" is in a room; size (width, height, depth) and elevation in metres."""
     for part, pattern in _PARTS:
         if re.search(pattern, name):
             if part == "plant":
                 return "plant" if size[1] > 0.55 else "small_plant"
-            if part == "lamp":
-                return "floor_lamp" if size[1] > 0.85 else "lamp"
-            return part
+            return "floor_lamp" if part == "lamp" and size[1] > 0.85 else part
     if elevation > 0.3:
         return "hung" if size[2] < 0.5 else ""
-    if max(size) < 0.5 and max(size) > 0.05:
+    if 0.05 < max(size) < 0.5:
         return "small"
-    if max(size) <= 0.05 or size[1] > 2.4 or max(size) > 3:
-        return ""
-    return "stray"
+    odd = max(size) <= 0.05 or size[1] > 2.4 or max(size) > 3
+    return "" if odd else "stray"

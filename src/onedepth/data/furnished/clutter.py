@@ -141,7 +141,15 @@ class Clutter:
                 u += wide
 
     def shelves(self, x: float, z: float, turn: float, size: tuple[float, float, float], fill: float) -> None:
-        """A rack of boards with things, its middle at (x, z), front towards the turned +z; size width, height, depth."""
+        """A rack of boards with things on them.
+
+        Args:
+            x: of its middle, metres.
+            z: of its middle, metres.
+            turn: about the vertical, radians; its front is the turned +z.
+            size: width, height, depth, metres.
+            fill: of the boards, 0…1.
+        """
         p, b = self.palette, self.builder
         width, height, depth = size
         board = b.material(p.joinery())

@@ -103,7 +103,10 @@ def shade(
     """Light of each pixel, linear.
 
     Args:
-        inverse, colours, normals, extras: see `surface.describe`, `[H, W, …]`.
+        inverse: float32 `[H, W]`, 1 / depth, 1/m; 0 = nothing.
+        colours: float32 `[H, W, 3]`, linear light reflected.
+        normals: float32 `[H, W, 3]`, camera frame.
+        extras: float32 `[H, W, 3]`: shine, gloss, glow.
         open_share: float32 `[H / 2, W / 2]`, see `occlusion`.
         camera: fx, fy, cx, cy.
         to_room: float64 `[3, 4]`, from the camera's frame to the room's.

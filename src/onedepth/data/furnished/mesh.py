@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -242,8 +242,3 @@ def _of_quads(vertices, quads, uvs, normals, materials) -> Mesh:
         np.repeat(normals, 6, axis=0).reshape(-1, 3, 3).astype(np.float32),
         np.repeat(materials, 2).astype(np.int32),
     )
-
-
-def repainted(item: Item, paint) -> Item:
-    """The item with each material passed through `paint`."""
-    return replace(item, materials=[paint(material) for material in item.materials])

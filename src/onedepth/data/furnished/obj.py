@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import posixpath
 import zipfile
+import zlib
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,46 @@ CLEAR = 0.45  # what is less opaque is left out: glass
 ADD = Callable[[NDArray[np.uint8]], int]
 
 
+class NoModelError(ValueError):
+    """A model has nothing that could be drawn."""
+
+
+@dataclass
+class _Lines:
+    """An OBJ file's lines, sorted.
+
+    Attributes:
+        corners: vertex, texture coordinates, normal of each polygon's corners, from 0; -1 = none.
+        starts: of the polygons, in `corners`.
+        kinds: of the polygons.
+        positions, uvs, normals: numbers as they are written.
+        names: materials, with their numbers.
+        libraries: files of materials.
+    """
+
+    corners: list[tuple[int, int, int]] = field(default_factory=list)
+    starts: list[int] = field(default_factory=list)
+    kinds: list[int] = field(default_factory=list)
+    positions: list[str] = field(default_factory=list)
+    uvs: list[str] = field(default_factory=list)
+    normals: list[str] = field(default_factory=list)
+    names: dict[str, int] = field(default_factory=dict)
+    libraries: list[str] = field(default_factory=list)
+
+
+def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
+    """Content of an archive's file.
+
+    Raises:
+        KeyError: no such file.
+        DataError: it is damaged.
+    """
+    try:
+        return archive.read(name)
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+        raise DataError(f"{archive.filename}: is damaged, {name} cannot be read ({error})") from error
+
+
 def read_obj(archive: zipfile.ZipFile, name: str, add_texture: ADD) -> tuple[Mesh, list[Material]]:
     """A model's triangles in its own units, and its materials.
 
@@ -28,82 +70,35 @@ def read_obj(archive: zipfile.ZipFile, name: str, add_texture: ADD) -> tuple[Mes
         add_texture: told of each picture, uint8 `[H, W, 3]`; gives its number.
 
     Raises:
-        DataError: no triangle can be read.
+        KeyError: no such file.
+        NoModelError: nothing in it can be drawn.
+        ValueError, IndexError: it is no OBJ file.
+        DataError: the archive is damaged.
     """
-    folder = posixpath.dirname(name)
-    corners: list[tuple[int, int, int]] = []  # vertex, texture, normal; -1 = none
-    starts: list[int] = []  # of the polygons, in corners
-    kinds: list[int] = []
-    positions, uvs, normals = [], [], []
-    known: dict[str, int] = {}
-    libraries: list[str] = []
-    kind = 0
-    try:
-        text = archive.read(name).decode("latin-1")
-    except (KeyError, zipfile.BadZipFile, OSError) as error:
-        raise DataError(f"{archive.filename}: {name} cannot be read ({error})") from error
-    for line in text.splitlines():
-        head = line[:2]
-        if head == "v ":
-            positions.append(line[2:])
-        elif head == "vt":
-            uvs.append(line[3:])
-        elif head == "vn":
-            normals.append(line[3:])
-        elif head == "f ":
-            starts.append(len(corners))
-            kinds.append(kind)
-            for word in line[2:].split():
-                parts = word.split("/")
-                v = int(parts[0])
-                t = int(parts[1]) if len(parts) > 1 and parts[1] else 0
-                n = int(parts[2]) if len(parts) > 2 and parts[2] else 0
-                corners.append(
-                    (
-                        v - 1 if v > 0 else len(positions) + v,
-                        t - 1 if t > 0 else (len(uvs) + t if t < 0 else -1),
-                        n - 1 if n > 0 else (len(normals) + n if n < 0 else -1),
-                    )
-                )
-        elif line.startswith("usemtl"):
-            kind = known.setdefault(line[6:].strip(), len(known))
-        elif line.startswith("mtllib"):
-            libraries.append(line[6:].strip())
-    if not starts:
-        raise DataError(f"{archive.filename}: {name} holds no faces")
-    if not known:
-        known[""] = 0
-    corner = np.array(corners, np.int64)
-    begin = np.array(starts)
-    length = np.diff(np.append(begin, len(corner)))
-    # Fans: (0, 1, 2), (0, 2, 3) …
-    pieces = [
-        np.stack([begin[length > k + 1], begin[length > k + 1] + k, begin[length > k + 1] + k + 1], 1)
-        for k in range(1, int(length.max()) - 1)
-    ]
-    face_kind = np.concatenate([np.array(kinds)[length > k + 1] for k in range(1, int(length.max()) - 1)])
-    triangle = corner[np.concatenate(pieces)]  # [F, 3, 3]
-    vertices = _numbers(positions, 3)
+    found = _sorted_lines(read_member(archive, name).decode("latin-1"))
+    if not found.starts:
+        raise NoModelError("no faces")
+    triangle, face_kind = _triangles(found)
+    vertices = _numbers(found.positions, 3)
     faces = triangle[..., 0]
     flat = np.cross(vertices[faces[:, 1]] - vertices[faces[:, 0]], vertices[faces[:, 2]] - vertices[faces[:, 0]])
     size = np.linalg.norm(flat, axis=1, keepdims=True)
     flat = flat / np.maximum(size, 1e-20)
     corner_normals = np.repeat(flat[:, None], 3, axis=1)
-    if normals:
-        table = _numbers(normals, 3)
+    if found.normals:
+        table = _numbers(found.normals, 3)
         table = table / np.maximum(np.linalg.norm(table, axis=1, keepdims=True), 1e-20)
         corner_normals = np.where(triangle[..., 2:] >= 0, table[triangle[..., 2]], corner_normals)
     corner_uvs = np.zeros((len(faces), 3, 2))
-    if uvs:
-        table = _numbers(uvs, 2)
+    if found.uvs:
+        table = _numbers(found.uvs, 2)
         corner_uvs = np.where(triangle[..., 1:2] >= 0, table[triangle[..., 1]], 0.0)
-    found = _materials(archive, folder, libraries, add_texture)
-    names = sorted(known, key=known.__getitem__)
+    known = _materials(archive, posixpath.dirname(name), found.libraries, add_texture)
     grey = (Material((0.5, 0.5, 0.5)), 1.0)
-    materials = [found.get(one, grey) for one in names]
+    materials = [known.get(one, grey) for one in found.names]
     kept = (np.array([opaque for _, opaque in materials])[face_kind] >= CLEAR) & (size[:, 0] > 0)
     if not kept.any():
-        raise DataError(f"{archive.filename}: {name} is all glass")
+        raise NoModelError("all glass")
     mesh = Mesh(
         vertices.astype(np.float32),
         faces[kept].astype(np.int32),
@@ -112,6 +107,54 @@ def read_obj(archive: zipfile.ZipFile, name: str, add_texture: ADD) -> tuple[Mes
         face_kind[kept].astype(np.int32),
     )
     return mesh, [material for material, _ in materials]
+
+
+def _sorted_lines(text: str) -> _Lines:
+    out = _Lines()
+    tables = {"v ": out.positions, "vt": out.uvs, "vn": out.normals}
+    kind = 0
+    for line in text.splitlines():
+        head = line[:2]
+        if head in tables:
+            tables[head].append(line[len(head.strip()) + 1 :])
+        elif head == "f ":
+            out.starts.append(len(out.corners))
+            out.kinds.append(kind)
+            out.corners += [_corner(word, out) for word in line[2:].split()]
+        elif line.startswith("usemtl"):
+            kind = out.names.setdefault(line[6:].strip(), len(out.names))
+        elif line.startswith("mtllib"):
+            out.libraries.append(line[6:].strip())
+    if not out.names:
+        out.names[""] = 0
+    return out
+
+
+def _corner(word: str, so_far: _Lines) -> tuple[int, int, int]:
+    """A corner "v", "v/vt", "v//vn" or "v/vt/vn"; numbers count from 1, negative ones from the end."""
+    parts = word.split("/")
+    v = int(parts[0])
+    t = int(parts[1]) if len(parts) > 1 and parts[1] else 0
+    n = int(parts[2]) if len(parts) > 2 and parts[2] else 0
+    return (
+        v - 1 if v > 0 else len(so_far.positions) + v,
+        t - 1 if t > 0 else (len(so_far.uvs) + t if t < 0 else -1),
+        n - 1 if n > 0 else (len(so_far.normals) + n if n < 0 else -1),
+    )
+
+
+def _triangles(found: _Lines) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Polygons as fans (0, 1, 2), (0, 2, 3) …: int64 `[F, 3, 3]`, a row a corner as in `_Lines`, and kinds int64 `[F]`."""
+    corner = np.array(found.corners, np.int64)
+    begin, kinds = np.array(found.starts), np.array(found.kinds)
+    length = np.diff(np.append(begin, len(corner)))
+    rounds = range(1, int(length.max()) - 1)
+    if not rounds:
+        raise NoModelError("no triangles")
+    pieces = [
+        np.stack([begin[length > k + 1], begin[length > k + 1] + k, begin[length > k + 1] + k + 1], 1) for k in rounds
+    ]
+    return corner[np.concatenate(pieces)], np.concatenate([kinds[length > k + 1] for k in rounds])
 
 
 def _numbers(lines: list[str], columns: int) -> NDArray[np.float64]:
@@ -133,7 +176,7 @@ def _materials(
     pictures: dict[str, tuple[int, float] | None] = {}
     for library in libraries:
         try:
-            text = archive.read(posixpath.normpath(posixpath.join(folder, library))).decode("latin-1")
+            text = read_member(archive, posixpath.normpath(posixpath.join(folder, library))).decode("latin-1")
         except KeyError:
             continue
         for block in ("\n" + text).replace("\r", "").split("\nnewmtl ")[1:]:
@@ -165,10 +208,10 @@ def _materials(
 def _picture(archive: zipfile.ZipFile, path: str, add_texture: ADD) -> tuple[int, float] | None:
     """Number of a texture and how much of it is opaque."""
     try:
-        with Image.open(io.BytesIO(archive.read(path))) as image:
+        with Image.open(io.BytesIO(read_member(archive, path))) as image:
             image.thumbnail((TEXTURE_SIDE, TEXTURE_SIDE))
             whole = image.convert("RGBA")
-    except (KeyError, OSError, ValueError):
+    except (KeyError, OSError, ValueError, Image.DecompressionBombError):
         return None
     pixels = np.asarray(whole)
     return add_texture(np.ascontiguousarray(pixels[..., :3])), 1.0 if (pixels[..., 3] > 127).mean() > 0.85 else 0.0

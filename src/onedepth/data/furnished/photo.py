@@ -37,7 +37,8 @@ def develop(light: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.
     return np.clip(np.rint(picture * 255), 0, 255).astype(np.uint8)
 
 
-def _soften(picture: NDArray[np.float32], share: np.float32) -> NDArray[np.float32]:
+def _soften(picture: NDArray[np.floating], share: np.float32) -> NDArray[np.floating]:
+    """A blur over three pixels each way, float32 `[H, W, 3]`; the neighbours get `share` each."""
     rows = np.pad(picture, ((1, 1), (0, 0), (0, 0)), mode="edge")
     picture = picture * (1 - 2 * share) + (rows[:-2] + rows[2:]) * share
     columns = np.pad(picture, ((0, 0), (1, 1), (0, 0)), mode="edge")

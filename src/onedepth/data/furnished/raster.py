@@ -22,7 +22,7 @@ def empty_view(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @njit(cache=True, error_model="numpy")
-def _fill(x0, y0, w0, x1, y1, w1, x2, y2, w2, number, inverse, numbers):  # noqa: PLR0917
+def _fill(x0, y0, w0, x1, y1, w1, x2, y2, w2, number, inverse, numbers):
     height, width = inverse.shape
     top = max(0, math.ceil(min(y0, y1, y2)))
     bottom = min(height - 1, math.floor(max(y0, y1, y2)))

@@ -59,7 +59,7 @@ class Studio:
         rng = np.random.default_rng([seed, number, 1])
         intrinsics = frame_intrinsics(seed, number)
         room = build_room(rng, self.catalogue)
-        view = find_view(rng, room, intrinsics, HEIGHT, WIDTH)
+        view = find_view(rng, room, intrinsics, WIDTH)
         depth_m = exact_depth(room.items, view, HEIGHT, WIDTH)
         light = self._light(room, view, rng)
         return Frame(develop(light, rng), depth_m, intrinsics, room.kind)
@@ -171,16 +171,12 @@ def _lights(room: Room, rng: np.random.Generator):
     return (
         np.array(rows, np.float32).reshape(-1, 10),
         np.array(lamp_maps, np.int32),
-        _same_side(maps),
+        np.stack(maps),
         np.array(poses),
         np.array(focals, np.float64),
         windows,
         sun,
     )
-
-
-def _same_side(maps: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-    return np.stack(maps)
 
 
 def _shadow_map(casters: list[Item], pose, focal: float) -> NDArray[np.float32]:

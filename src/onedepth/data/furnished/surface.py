@@ -68,9 +68,16 @@ def describe(
         first: number of the mesh's first face.
         to_mesh: float64 `[3, 4]`, from the camera's frame to the mesh's.
         to_camera_normals: float64 `[3, 3]`, for normals, from the mesh's frame to the camera's.
-        vertices, faces, uvs, normals, kinds: see `Mesh`.
-        materials, textures: see `material_table`.
-        texels, table, linear: see `Textures`.
+        vertices: float32 `[V, 3]`, metres, mesh frame.
+        faces: int32 `[F, 3]`.
+        uvs: float32 `[F, 3, 2]`, texture coordinates of the corners.
+        normals: float32 `[F, 3, 3]`, unit normals of the corners, mesh frame.
+        kinds: int32 `[F]`, materials of the faces.
+        materials: float32 `[M, 7]`, see `material_table`.
+        textures: int32 `[M]`, textures of the materials; -1 = none.
+        texels: uint8, all textures, see `Textures.pixels`.
+        table: int64 `[T, 4]`, see `Textures.table`.
+        linear: float32 `[256]`, linear light of a stored value.
         colour_out: float32 `[H, W, 3]`, linear light reflected.
         normal_out: float32 `[H, W, 3]`, camera frame, towards the camera.
         extra_out: float32 `[H, W, 3]`: shine, gloss, glow.

@@ -29,7 +29,7 @@ class Textures:
 
     def add(self, picture: NDArray[np.uint8]) -> int:
         """Number of a new texture, uint8 `[H, W, 3]`."""
-        levels = [picture.astype(np.float32)]
+        levels: list[NDArray[np.floating]] = [picture.astype(np.float32)]
         while min(levels[-1].shape[:2]) > 1 and len(levels) < LEVELS:
             p = levels[-1]
             h, w = p.shape[0] // 2 * 2, p.shape[1] // 2 * 2
