@@ -118,3 +118,16 @@ def test_import_is_light():
         print([name for name in ("numpy", "PIL", "onnxruntime", "cyclopts", "rich") if name in sys.modules])
     """)
     assert out.strip() == "[]"
+
+
+def test_rendering_rooms_names_the_extra_that_brings_numba():
+    out = run("""
+        import contextlib, io
+        from onedepth.cli import main
+        with contextlib.redirect_stderr(io.StringIO()) as said:
+            try:
+                main(["render-rooms", "never-made", "--count", "1"])
+            except SystemExit as end:
+                print(end.code, said.getvalue())
+    """)
+    assert out.startswith("2 ") and "numba" in out and "pip install 'onedepth[train]'" in out

@@ -95,8 +95,10 @@ class Catalogue:
     def __init__(self, folder: Path | None, textures: Textures) -> None:
         where = DEBIAN_FOLDER if folder is None else Path(folder)
         if not where.is_dir():
-            hint = f"; Debian's package {DEBIAN_PACKAGE} brings it" if folder is None else ""
-            raise DataError(f"{where}: no such folder, expected one with furniture archives (*.sh3f){hint}")
+            raise DataError(
+                f"{where}: no such folder, expected one with furniture archives (*.sh3f), which Debian's package"
+                f" {DEBIAN_PACKAGE} brings, in {DEBIAN_FOLDER}"
+            )
         self.pieces = [piece for path in sorted(where.glob("*.sh3f")) for piece in _read_list(path)]
         if not self.pieces:
             raise DataError(

@@ -144,7 +144,7 @@ def _corner(word: str, so_far: _Lines) -> tuple[int, int, int]:
 
 
 def _triangles(found: _Lines) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Polygons as fans (0, 1, 2), (0, 2, 3) …: int64 `[F, 3, 3]`, a row a corner as in `_Lines`, and kinds int64 `[F]`."""
+    """Polygons as fans (0, 1, 2), (0, 2, 3) …: int64 `[F, 3, 3]`, corners as in `_Lines`; int64 `[F]`, kinds."""
     corner = np.array(found.corners, np.int64)
     begin, kinds = np.array(found.starts), np.array(found.kinds)
     length = np.diff(np.append(begin, len(corner)))
