@@ -106,7 +106,7 @@ class Catalogue:
             )
         self.textures = textures
         self._archives: dict[Path, zipfile.ZipFile] = {}
-        self._models: dict[tuple[Path, str], tuple[Mesh, list[Material]] | None] = {}
+        self._models: dict[Piece, tuple[Mesh, list[Material]] | None] = {}  # not by OBJ: pieces may share one
         self._parts: dict[str, list[Piece]] = {}
         for piece in self.pieces:
             self._parts.setdefault(piece.part, []).append(piece)
@@ -123,8 +123,7 @@ class Catalogue:
         Raises:
             DataError: the archive is damaged.
         """
-        key = (piece.archive, piece.model)
-        if key not in self._models:
+        if piece not in self._models:
             if piece.archive not in self._archives:
                 self._archives[piece.archive] = _opened(piece.archive)
             archive = self._archives[piece.archive]
@@ -135,8 +134,8 @@ class Catalogue:
                 found = None
             if found is not None and len(found[0].faces) > LARGEST_FACES:
                 found = None
-            self._models[key] = found if found is None else (_sized(found[0], piece), found[1])
-        return self._models[key]
+            self._models[piece] = found if found is None else (_sized(found[0], piece), found[1])
+        return self._models[piece]
 
 
 def _sized(mesh: Mesh, piece: Piece) -> Mesh:
