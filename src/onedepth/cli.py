@@ -16,6 +16,7 @@ from onedepth.cli_camera import camera
 from onedepth.cli_data import app as data_app
 from onedepth.cli_evaluate import evaluate
 from onedepth.cli_import import import_keras
+from onedepth.cli_rooms import render_rooms
 from onedepth.cli_video import video
 from onedepth.errors import MissingExtraError, OnedepthError, OutputError
 from onedepth.progress import progress
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 app = App(name="onedepth", help="Metric depth from one image.", version=__version__, help_on_error=False)
 app.command(import_keras)
+app.command(render_rooms)
 app.command(data_app)
 CAMERA = Group("Camera", help="Sets the scale of the metres. Without it: the picture's EXIF data, else a usual camera.")
 

@@ -28,7 +28,7 @@ _REASONS = {
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """Write a file beside its target and move it into place at the end.
 
     Missing parent folders are made. Whatever interrupts the body (an error, a full disk, Ctrl-C), the
@@ -38,6 +38,8 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Args:
         path: where the file shall be.
+        durable: wait until the content is on the disk. Without it, a power cut may leave a file that is empty:
+            for many small files that can be made again.
 
     Yields:
         Path of an empty file in the same folder, with the same suffix: write there, and close it.
@@ -55,8 +57,9 @@ def replacing(path: Path) -> Iterator[Path]:
         # os.open, because tempfile's files are private to the user and would stay so after the move.
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())  # or a power cut could leave the new name with no content
+        if durable:
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())  # or a power cut could leave the new name with no content
         if mode is not None:
             temporary.chmod(mode)
         temporary.replace(target)
