@@ -26,7 +26,6 @@ Memory does not grow with the length of the video.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -39,11 +38,20 @@ from onedepth.optical_flow import doubled, flow, gradient, halved, inside, pyram
 from onedepth.reduction import Reduction
 
 Float = NDArray[np.float32]
-P = dict(beta=0.25, lag=0.04, jump=0.15, photo=5.0, grad=0.5)
+Size = tuple[int, int]
 
 SIDE = 160  # longest side of the fields that are filtered, pixels
-MOST = 10.0  # frames of its past that a pixel counts at most
-MOST_SCALE = 16.0  # the same for the factor common to a frame
+MOST = 10  # frames of its past that a pixel counts at most
+MOST_LEVEL = 16  # the same for the factor common to a frame
+AHEAD = 8  # frames that `best` looks ahead at least
+CHUNK = 8  # frames that it gives back at once
+
+JUMP = 0.15  # ln depth: half trusted is a pixel that is so far from what is expected,
+LAG = 0.04  # or that stays so far for several frames;
+_LAG_SHARE = 0.25  # what the newest frame counts in the mean that tells
+GREY = 5.0  # grey levels: half trusted is a pixel that changed so much,
+GREY_PER_GRADIENT = 0.5  # and this many pixels' worth of its gradient
+CUT = 0.3  # share of pixels that must be found again; else it is a cut
 
 
 class Stabiliser(Protocol):
@@ -53,22 +61,115 @@ class Stabiliser(Protocol):
         """Take the next frame.
 
         Args:
-            image: uint8 `[H, W, 3]`, RGB.
-            depth_m: float32 `[H, W]`, the model's metres for it.
+            image: uint8 `[H, W, 3]`, RGB. Frames of another size than the one before begin anew.
+            depth_m: float32 `[H, W]`, the model's metres for it. A pixel that is NaN, infinite or not above 0 has no
+                depth, is given back as it is and has no influence.
 
         Returns:
-            Depth maps that are ready now, in order of frames.
+            Depth maps float32 `[H, W]` that are ready now, in order of frames.
+
+        Raises:
+            ValueError: image and depth are of different sizes.
         """
         ...
 
     def finish(self) -> list[NDArray[np.float32]]:
-        """The depth maps that were held back; after it the stabiliser is as new."""
+        """The depth maps that were held back, in order; after it the stabiliser is as new."""
         ...
+
+
+class Unchanged:
+    """`off`: what comes goes."""
+
+    def push(self, image: NDArray[np.uint8], depth_m: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """See `Stabiliser`; the very array is given back."""
+        _check(image, depth_m)
+        return [depth_m]
+
+    def finish(self) -> list[NDArray[np.float32]]:
+        """Nothing is held back."""
+        return []
+
+
+class Causal:
+    """`fast`: from this frame and those before it, without delay."""
+
+    def __init__(self) -> None:
+        self._before: tuple[_Frame, _State] | None = None
+
+    def push(self, image: NDArray[np.uint8], depth_m: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """See `Stabiliser`; one frame in, one out."""
+        frame, state, _ = _follow(self._before, image, depth_m)
+        self._before = (frame, state)
+        return [_corrected(depth_m, frame, state.log)]
+
+    def finish(self) -> list[NDArray[np.float32]]:
+        """Nothing is held back; the frames so far are forgotten."""
+        self._before = None
+        return []
+
+
+class BothWays:
+    """`best`: from the frames before and after, 8 to 15 of them.
+
+    The same average is run from the end of the window back to the frame, and the two are put together by what they count
+    (a two-filter smoother: Fraser and Potter, IEEE TAC 14(4), 1969). What lags behind in the one leads in the other.
+
+    At most `AHEAD + CHUNK` depth maps are held: 16 × 4 bytes a pixel, 20 MB for 640×480 and 530 MB for 3840×2160.
+    """
+
+    def __init__(self) -> None:
+        self._held: list[_Held] = []
+
+    def push(self, image: NDArray[np.uint8], depth_m: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """See `Stabiliser`; nothing for a while, then `CHUNK` depth maps at once."""
+        _check(image, depth_m)
+        ready = []
+        if self._held and self._held[-1].frame.reduction.size != _size(depth_m):
+            ready = self.finish()
+        before = (self._held[-1].frame, self._held[-1].state) if self._held else None
+        frame, state, begins = _follow(before, image, depth_m)
+        self._held.append(_Held(frame, state, begins, depth_m))
+        if len(self._held) >= AHEAD + CHUNK:
+            ready += self._released(CHUNK)
+        return ready
+
+    def finish(self) -> list[NDArray[np.float32]]:
+        """The last of them, with whatever follows each."""
+        return self._released(len(self._held))
+
+    def _released(self, count: int) -> list[NDArray[np.float32]]:
+        """The first `count` of what is held."""
+        ready: list[NDArray[np.float32]] = []
+        later: _State | None = None
+        for number in range(len(self._held) - 1, -1, -1):
+            held = self._held[number]
+            expected = None
+            if later is not None and not self._held[number + 1].begins:
+                expected = _expected(later, self._held[number + 1].frame, held.frame)
+            if number < count:
+                ready.append(_corrected(held.depth_m, held.frame, _joined(held.state, expected)))
+            # Of what follows, no more counts than every frame has: else the last of a chunk would stand apart.
+            later = _updated(expected, held.frame, AHEAD, AHEAD)
+        del self._held[:count]
+        return ready[::-1]
+
+
+STABILISERS: dict[str, Callable[[], Stabiliser]] = {"off": Unchanged, "fast": Causal, "best": BothWays}
+"""By name, from the quickest to the steadiest."""
 
 
 @dataclass(frozen=True)
 class _Frame:
-    """What is kept of a frame: grey levels `[h, w]`, their pyramid from half that size on, ln depth `[h, w]`, 1 where it is known."""
+    """What is kept of a frame.
+
+    Attributes:
+        reduction: from its size to that of the fields.
+        grey: levels 0…255 `[h, w]`.
+        levels: `pyramid` of half of that.
+        log: ln depth `[h, w]`.
+        known: 1 where there is a depth, 0 elsewhere, `[h, w]`; or just 1.
+    """
 
     reduction: Reduction
     grey: Float
@@ -90,34 +191,30 @@ class _Frame:
 
 @dataclass(frozen=True)
 class _State:
-    """What the frames so far say of one frame.
+    """What the frames up to one say of it.
 
     Attributes:
         log: ln depth `[h, w]`.
         weight: how many frames it is the mean of `[h, w]`.
-        lag: running mean of measured − expected `[h, w]`.
+        lag: running mean of measured less expected ln depth `[h, w]`.
         frames: how many frames its level is the mean of.
     """
 
     log: Float
     weight: Float
     lag: Float
-    frames: float
-
-
-def _fresh(frame: _Frame) -> _State:
-    return _State(frame.log, np.zeros_like(frame.log) + frame.known, np.zeros_like(frame.log), 1.0)
+    frames: int
 
 
 @dataclass(frozen=True)
 class _Expected:
-    """A neighbour's state brought to a frame.
+    """The state of a neighbouring frame, brought to this one.
 
     Attributes:
         log: ln depth `[h, w]`, at the neighbour's level.
-        weight: how many frames it counts for `[h, w]`, less where it is not trusted.
+        weight: how many frames it counts for `[h, w]`: less where it is not trusted.
         lag: as in `_State`.
-        level: how much the frame's measured depth is above it, in the middle.
+        level: how much this frame's measured depth is above it in the middle, ln.
         frames: as in `_State`.
     """
 
@@ -125,40 +222,67 @@ class _Expected:
     weight: Float
     lag: Float
     level: np.float32
-    frames: float
+    frames: int
+
+
+@dataclass(frozen=True)
+class _Held:
+    frame: _Frame
+    state: _State
+    begins: bool  # the first of the video, or after a cut
+    depth_m: NDArray[np.float32]
+
+
+def _check(image: NDArray[np.uint8], depth_m: NDArray[np.float32]) -> None:
+    if image.shape != (*depth_m.shape, 3):
+        raise ValueError(f"image is of shape {image.shape}, depth_m of {depth_m.shape}; expected [H, W, 3] and [H, W]")
+
+
+def _size(depth_m: NDArray[np.float32]) -> Size:
+    return depth_m.shape[0], depth_m.shape[1]
+
+
+def _follow(
+    before: tuple[_Frame, _State] | None, image: NDArray[np.uint8], depth_m: NDArray[np.float32]
+) -> tuple[_Frame, _State, bool]:
+    """The next frame, what all so far say of it, and whether it begins anew."""
+    _check(image, depth_m)
+    size = _size(depth_m)
+    if before is None or before[0].reduction.size != size:
+        frame = _Frame.of(image, depth_m, Reduction(size, SIDE))
+        return frame, _updated(None, frame), True
+    frame = _Frame.of(image, depth_m, before[0].reduction)
+    expected = _expected(before[1], before[0], frame)
+    return frame, _updated(expected, frame), expected is None
 
 
 def _expected(state: _State, neighbour: _Frame, frame: _Frame) -> _Expected | None:
-    """None across a cut."""
+    """What the neighbour's state lets expect of a frame; None across a cut."""
     height, width = frame.grey.shape
     coarse = flow(frame.levels, neighbour.levels)
     motion = np.stack([doubled(part, height, width) for part in coarse]) * np.float32(2)
-    moved = sample(np.stack((neighbour.grey, state.log, state.weight, state.lag)), motion)
-    grey, log, weight, lag = moved
-    change = depth_change(coarse, halved(frame.log), frame.reduction.size, 2 * frame.reduction.factor)
-    log -= doubled(change, height, width)
+    grey, log, weight, lag = sample(np.stack((neighbour.grey, state.log, state.weight, state.lag)), motion)
+    log -= doubled(
+        depth_change(coarse, halved(frame.log), frame.reduction.size, 2 * frame.reduction.factor), height, width
+    )
     trust = _agreement(frame.grey, grey) * inside(motion)
-    trusted = trust > 0.5
-    if np.count_nonzero(trusted) < 0.3 * trusted.size:
+    if np.count_nonzero(trust > 0.5) < CUT * trust.size:
         return None
     trust *= frame.known
     off = frame.log - log
-    sure = off[(trust * weight) > 0.5]
-    level = np.float32(np.median(sure[:: max(1, sure.size // 4000)])) if sure.size else np.float32(0)
+    level = _middle(off[trust * weight > 0.5])
     off -= level
-    beta = np.float32(P["beta"])
-    lag += beta * (off - lag)
-    trust *= _gate(off, P["jump"]) * _gate(lag, P["lag"])
+    lag += np.float32(_LAG_SHARE) * (off - lag)
+    trust *= _gate(off, JUMP) * _gate(lag, LAG)
     return _Expected(log, weight * trust, lag * trust, level, state.frames)
 
 
 def _agreement(grey: Float, moved: Float) -> Float:
+    """How far two pictures' grey levels agree, 0…1 `[h, w]`, but for a change of brightness common to all."""
     apart = grey - moved
     apart -= np.median(apart[::2, ::2])
     along_x, along_y = gradient(grey)
-    tolerance = np.abs(along_x) + np.abs(along_y)
-    tolerance *= np.float32(P["grad"])
-    tolerance += np.float32(P["photo"])
+    tolerance = (np.abs(along_x) + np.abs(along_y)) * np.float32(GREY_PER_GRADIENT) + np.float32(GREY)
     return _gate(apart / tolerance, 1)
 
 
@@ -171,43 +295,35 @@ def _gate(values: Float, scale: float) -> Float:
     return np.reciprocal(square, out=square)
 
 
-def _updated(expected: _Expected | None, frame: _Frame) -> _State:
+def _middle(values: Float) -> np.float32:
+    """Median of some four thousand of the values `[n]`; 0 of none."""
+    return np.float32(np.median(values[:: max(1, values.size // 4000)])) if values.size else np.float32(0)
+
+
+def _updated(expected: _Expected | None, frame: _Frame, most: int = MOST, most_level: int = MOST_LEVEL) -> _State:
+    """What is expected and what is measured, put together."""
     if expected is None:
-        return _fresh(frame)
-    before = np.minimum(expected.weight, np.float32(MOST - 1))
-    weight = before + frame.known
-    frames = min(expected.frames + 1, MOST_SCALE)
-    share = frame.known / np.maximum(weight, np.float32(1e-6))
+        none = np.zeros_like(frame.log)
+        return _State(frame.log, none + frame.known, none, 1)
+    weight = np.minimum(expected.weight, np.float32(most - 1)) + frame.known
+    frames = min(expected.frames + 1, most_level)
     off = frame.log - expected.log - expected.level
-    return _State(expected.log + off * share + expected.level / np.float32(frames), weight, expected.lag, frames)
+    log = expected.log + off * (frame.known / np.maximum(weight, np.float32(1e-6)))
+    return _State(log + expected.level * np.float32(1 / frames), weight, expected.lag, frames)
 
 
-def _corrected(depth_m, frame: _Frame, log: Float):
+def _joined(state: _State, expected: _Expected | None) -> Float:
+    """ln depth `[h, w]` by the frames up to one and by those after it."""
+    if expected is None:
+        return state.log
+    above = state.log - expected.log
+    level = _middle(above[expected.weight > 0.5])
+    share = expected.weight / np.maximum(expected.weight + state.weight, np.float32(1e-6))
+    share_level = expected.frames / (expected.frames + state.frames)
+    return state.log - (above - level) * share - level * np.float32(share_level)
+
+
+def _corrected(depth_m: NDArray[np.float32], frame: _Frame, log: Float) -> NDArray[np.float32]:
+    """The model's depth `[H, W]`, brought to ln depth `[h, w]` where it is known."""
     factor = np.exp(np.clip(log - frame.log, -1, 1) * frame.known)
-    return depth_m * frame.reduction.enlarged(factor)
-
-
-class Off:
-    def push(self, image, depth_m):
-        return [depth_m]
-
-    def finish(self):
-        return []
-
-
-class Fast:
-    def __init__(self) -> None:
-        self._before: tuple[_Frame, _State] | None = None
-
-    def push(self, image, depth_m):
-        size = (depth_m.shape[0], depth_m.shape[1])
-        same = self._before is not None and self._before[0].reduction.size == size
-        frame = _Frame.of(image, depth_m, self._before[0].reduction if same else Reduction(size, SIDE))
-        expected = _expected(self._before[1], self._before[0], frame) if same else None
-        state = _updated(expected, frame)
-        self._before = (frame, state)
-        return [_corrected(depth_m, frame, state.log)]
-
-    def finish(self):
-        self._before = None
-        return []
+    return np.multiply(depth_m, frame.reduction.enlarged(factor), dtype=np.float32)
