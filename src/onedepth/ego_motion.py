@@ -1,16 +1,16 @@
 """What the camera's own motion does to depth, from optical flow and depth of one frame.
 
-Between two neighbouring frames the camera turns by a small ω and a still point moves by t + ω × X in the camera's frame (x
-right, y down, z forward). In normalised coordinates x, y and with depth Z that is (Longuet-Higgins and Prazdny, Proc. R.
-Soc. B 208, 1980)
+Between two neighbouring frames the camera turns by a small ω and a still point moves by t + ω × X in the camera's frame
+(x right, y down, z forward). In normalised coordinates x, y and with depth Z that is (Longuet-Higgins and Prazdny,
+Proc. R. Soc. B 208, 1980)
 
     flow_x = (t_x − x t_z) / Z − ω_x x y + ω_y (1 + x²) − ω_z y
     flow_y = (t_y − y t_z) / Z − ω_x (1 + y²) + ω_y x y + ω_z x
     Δ ln Z = t_z / Z + ω_x y − ω_y x
 
-The first two are linear in the six unknowns: weighted least squares, over and over with less weight for what does not fit
-(Geman and McClure's weights), which is what moves by itself. The third is then the answer. A depth that is wrong by a
-factor gives a t wrong by it and the same answer.
+The first two are linear in the six unknowns: weighted least squares, over and over with less weight for what does not
+fit (Geman and McClure's weights), which is what moves by itself. The third is then the answer. A depth that is wrong by
+a factor gives a t wrong by it and the same answer.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _HOLD_T, _HOLD_TURN = 1e-4, 1e-6
 
 @dataclass(frozen=True)
 class _Grid:
-    """Normalised coordinates of a small picture's pixels `[n]`, and what a turn does to them `[3, n]`; `focal` in its pixels."""
+    """Normalised coordinates of a small picture's pixels `[n]`, what a turn does to them `[3, n]`, their focal."""
 
     x: Float
     y: Float

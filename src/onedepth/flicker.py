@@ -3,28 +3,28 @@
 Two figures, both means of │Δ ln depth│ (0.01 is one per cent from one frame to the next), both one frame at a time with
 only the frame before kept:
 
-`TrueMotion`, where exact depth z and the camera's path are known, as in `onedepth.data.flythrough`. A prediction p is off
-by e = ln p − ln z; a point x of frame k is seen at x′ in frame k − 1, by its true depth and the two poses:
+`TrueMotion`, where exact depth z and the camera's path are known, as in `onedepth.data.flythrough`. A prediction p is
+off by e = ln p − ln z; a point x of frame k is seen at x′ in frame k − 1, by its true depth and the two poses:
 
     inconsistency = mean over k of  mean over x seen in both  │e_k(x) − e_{k−1}(x′)│
 
-Nothing that the camera does counts, and neither does an error that stays: constant metres 20 % off score 0. Points hidden
-in frame k − 1 are left out: there the true depth is more than 2 % from the point's. `onedepth.temporal` has the field's
-temporal alignment error, which moves points by their predicted depth; in it an error that stays counts where the camera
-moves.
+Nothing that the camera does counts, and neither does an error that stays with its point: metres 20 % off everywhere
+score 0. Points hidden in frame k − 1 are left out: there the true depth is more than 2 % from the point's.
+`onedepth.temporal` has the field's temporal alignment error, which moves points by their predicted depth; in it an
+error that stays counts where the camera moves.
 
 `Flicker`, for any footage. x′ is found by the optical flow between the frames themselves:
 
     flicker = mean over k of  mean over x followed  │ln p_k(x) − ln p_{k−1}(x′)│
 
 A point is followed where the flow there and back returns to within half a pixel of a picture 160 wide or high, and the
-grey levels agree. After the warping error of Lai et al. (Learning blind video temporal consistency, ECCV 2018), which is
-of colours; the logarithm makes near and far count alike and a constant factor not at all. Its limits:
+grey levels agree. After the warping error of Lai et al. (Learning blind video temporal consistency, ECCV 2018), which
+is of colours; the logarithm makes near and far count alike and a constant factor not at all. Its limits:
 
 - what is really coming nearer counts: at 1 m/s and 30 frames a second, things 3 m away change by 1.1 % a frame. Compare
   programs on the same footage, not footage with footage;
 - a film that stands still, or is blurred over time, scores 0. Only a figure of truth (AbsRel, `TrueMotion`) tells;
-- edges of moving things and what appears behind them are not looked at, nor what is thinner than some four pixels of 640;
+- edges of moving things and what appears behind them are not looked at, nor what is thinner than four pixels of 640;
 - the flow is our own (`onedepth.optical_flow`), twice as fine as the one `onedepth.stabilise` follows.
 """
 

@@ -1,9 +1,9 @@
 """Where each pixel was a frame before: dense optical flow of small pictures, in NumPy.
 
-Lucas and Kanade's (IJCAI 1981) registration of windows, coarse to fine, in Baker and Matthews' inverse compositional form
-(IJCV 56(3), 2004): gradients are those of the picture that stands still, so that a step costs one sampling and two
-blurs. Windows are Gaussian and every pixel has one. After each step the motion of windows that have texture
-spreads to those that have none (normalised convolution). Brightness may change: windows are compared without their means.
+Lucas and Kanade's (IJCAI 1981) registration of windows, coarse to fine, in Baker and Matthews' inverse compositional
+form (IJCV 56(3), 2004): gradients are those of the picture that stands still, so that a step costs one sampling and two
+blurs. Windows are Gaussian and every pixel has one. After each step the motion of windows that have texture spreads to
+those that have none (normalised convolution). Brightness may change: windows are compared without their means.
 
 Pictures are meant to be reduced to about 80 × 60 pixels first: it is the smooth part of the motion, to a tenth of such
 a pixel, for a millisecond of one core.

@@ -29,7 +29,7 @@ class Reduction:
         return np.asarray(picture.reduce(self.factor) if self.factor > 1 else picture, np.float32) @ _LUMA
 
     def log_depth(self, depth_m: NDArray[np.floating]) -> tuple[NDArray[np.float32], bool]:
-        """ln of the mean depth, float32 `[h, w]`, NaN where a pixel has none; and whether all have one.
+        """Logarithm of the mean depth, float32 `[h, w]`, NaN where a pixel has none; and whether all have one.
 
         Args:
             depth_m: `[H, W]`, metres; a pixel that is NaN, infinite or not above 0 has none.

@@ -1,27 +1,23 @@
 """Depth of a video without flicker: frames and their depths in, steadier depths out.
 
-A model that sees one frame at a time jitters: by a factor common to the whole frame most of all, and by less, slowly varying over the
-picture, in shape. Both are averaged over time here, in ln depth, along the motion:
+A model that sees one frame at a time jitters: most of all by a factor common to the whole frame, and less, slowly
+varying over the picture, in shape. Both are averaged over time here, in ln depth, along the motion:
 
 1. **Motion.** Optical flow to the frame before, on pictures of about 80 × 60 (`onedepth.optical_flow`).
-2. **What the camera does to depth.** Walking towards a wall makes it nearer, and an average that does not know lags
-   behind. The camera's small motion (rotation ω, translation t) is fitted to flow and depth: with normalised coordinates x, y, depth Z,
-
-       flow_x = (t_x − x t_z) / Z − ω_x x y + ω_y (1 + x²) − ω_z y
-       flow_y = (t_y − y t_z) / Z − ω_x (1 + y²) + ω_y x y + ω_z x         Δ ln Z = t_z / Z + ω_x y − ω_y x
-
-   (Longuet-Higgins and Prazdny, Proc. R. Soc. B 208, 1980), linear in the six unknowns, by weighted least squares that give little
-   weight to what moves by itself. The stabilised depth of the frame before is moved by flow and Δ ln Z: the *expected* depth.
-3. **Trust**, 0…1 for every pixel: grey levels must agree (up to a change of brightness common to the frame); the depth
-   may not be far from what is expected; and it may not differ the same way for several frames. What was hidden, what jumps and what is coming
-   nearer by itself is thus taken as the model says it.
-4. **Average.** A pixel that was trusted for n frames counts n, at most `MOST`: s = expected + (measured − expected) / (n + 1).
-   The factor common to the frame is the median of (measured − expected), and follows more slowly.
-5. The difference to the model's depth, a small picture, is enlarged and multiplied onto it: edges stay as sharp as the model
-   made them.
+2. **What the camera does to depth.** Walking towards a wall makes it nearer, and an average that does not know that
+   lags behind. The camera's own motion is fitted to flow and depth (`onedepth.ego_motion`). The stabilised depth of the
+   frame before, moved by the flow and changed by that, is the *expected* depth.
+3. **Trust**, 0…1 for every pixel: grey levels must agree, but for a change of brightness common to the frame; the depth
+   may not be far from what is expected; and it may not be off the same way for several frames. What was hidden, what
+   jumps and what comes nearer by itself is taken as the model says it.
+4. **Average.** A pixel that was trusted for n frames counts n, at most `MOST` − 1:
+   s = expected + (measured − expected) / (n + 1). The factor common to the frame is the median of measured − expected.
+   It is taken off first, and followed more slowly.
+5. The difference to the model's depth, a small picture, is enlarged and multiplied onto it: edges stay as sharp as the
+   model made them.
 
 A cut, that is a frame whose grey levels are not found in the one before, begins anew, and so does a change of size.
-Memory does not grow with the length of the video.
+Memory does not grow with the length of the video. What was measured, and against what: docs/stabilisation.md.
 """
 
 from __future__ import annotations
@@ -34,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onedepth.ego_motion import depth_change
-from onedepth.optical_flow import doubled, flow, gradient, halved, inside, pyramid, sample
+from onedepth.optical_flow import blurred, doubled, flow, gradient, halved, inside, pyramid, sample
 from onedepth.reduction import Reduction
 
 Float = NDArray[np.float32]
@@ -112,8 +108,8 @@ class Causal:
 class BothWays:
     """`best`: from the frames before and after, 8 to 15 of them.
 
-    The same average is run from the end of the window back to the frame, and the two are put together by what they count
-    (a two-filter smoother: Fraser and Potter, IEEE TAC 14(4), 1969). What lags behind in the one leads in the other.
+    The same average is run from the end of the window back to the frame, and the two are put together by what they
+    count (a two-filter smoother: Fraser and Potter, IEEE TAC 14(4), 1969). What lags in the one leads in the other.
 
     At most `AHEAD + CHUNK` depth maps are held: 16 × 4 bytes a pixel, 20 MB for 640×480 and 530 MB for 3840×2160.
     """
@@ -274,6 +270,7 @@ def _expected(state: _State, neighbour: _Frame, frame: _Frame) -> _Expected | No
     off -= level
     lag += np.float32(_LAG_SHARE) * (off - lag)
     trust *= _gate(off, JUMP) * _gate(lag, LAG)
+    trust = _smoothed(trust)
     return _Expected(log, weight * trust, lag * trust, level, state.frames)
 
 
@@ -295,6 +292,13 @@ def _gate(values: Float, scale: float) -> Float:
     return np.reciprocal(square, out=square)
 
 
+def _smoothed(trust: Float) -> Float:
+    """Trust `[h, w]` that does not change from pixel to pixel; little where some neighbours have none."""
+    height, width = trust.shape
+    smooth = doubled(blurred(halved(trust), 1.0), height, width)
+    return smooth * smooth
+
+
 def _middle(values: Float) -> np.float32:
     """Median of some four thousand of the values `[n]`; 0 of none."""
     return np.float32(np.median(values[:: max(1, values.size // 4000)])) if values.size else np.float32(0)
@@ -313,7 +317,7 @@ def _updated(expected: _Expected | None, frame: _Frame, most: int = MOST, most_l
 
 
 def _joined(state: _State, expected: _Expected | None) -> Float:
-    """ln depth `[h, w]` by the frames up to one and by those after it."""
+    """The ln depth `[h, w]` by the frames up to one and by those after it."""
     if expected is None:
         return state.log
     above = state.log - expected.log

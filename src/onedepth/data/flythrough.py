@@ -1,9 +1,9 @@
 """A walk through a synthetic room, frame by frame, with exact depth and the camera's exact path.
 
-The walker goes to and fro along the room's free path (`Room.path`) with the camera in the hand: it looks about, sways and
-shakes. The camera keeps the exposure it chose for the first frame but for a slow drift of brightness and colour, and
-each frame has its own noise. As in `synthetic`, the same bits on every platform, and frame k does not depend on how many
-frames are asked for.
+The walker goes to and fro along the room's free path (`Room.path`) with the camera in the hand: it looks about, sways
+and shakes. The camera keeps the exposure it chose for the first frame but for a slow drift of brightness and colour,
+and each frame has its own noise. As in `synthetic`, the same bits on every platform; frame k does not depend on how
+many frames are asked for.
 """
 
 from __future__ import annotations
@@ -77,11 +77,11 @@ def fly_through(
     check_camera(seed, height, width, focal)
     if not (0 <= noise <= 50 and 0 <= drift <= 0.5):
         raise DataError(f"noise {noise}, drift {drift}: give 0 to 50 grey levels and a share from 0 to 0.5")
-    return _frames(seed, index, frames, (height, width), focal, noise, drift)
+    return _frames(seed, index, frames, (height, width), focal=focal, noise=noise, drift=drift)
 
 
 def _frames(
-    seed: int, index: int, frames: int, size: tuple[int, int], focal: float, noise: float, drift: float
+    seed: int, index: int, frames: int, size: tuple[int, int], *, focal: float, noise: float, drift: float
 ) -> Iterator[FlyFrame]:
     height, width = size
     room = build_room(np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, index]))))
@@ -137,7 +137,8 @@ def _walk(room: Room, dice: Dice, intrinsics: Intrinsics, height: int, width: in
     length = math.sqrt((bx - ax) * (bx - ax) + (bz - az) * (bz - az))
     leg = max(round(FPS * length / SPEED_M), 2 * FPS)  # frames from one end to the other
     eye_m = dice.between(1.3, 1.7)
-    sway = [_Wander(Dice(_generator(dice.whole(0, SEED_LIMIT - 1), i)), step) for i, step in enumerate((14, 11, 9, 7, 40))]
+    hand = dice.whole(0, SEED_LIMIT - 1)
+    sway = [_Wander(Dice(_generator(hand, i)), step) for i, step in enumerate((14, 11, 9, 7, 40))]
     glance = round(FPS * GLANCE_S)
 
     def stand(frame: int) -> tuple[float, float]:
