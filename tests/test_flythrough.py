@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from onedepth.data.flythrough import fly_through
-from onedepth.data.synthetic import render_scene
 from onedepth.errors import DataError
 from onedepth.temporal import TemporalAlignment
 
@@ -57,12 +56,6 @@ def test_noise_and_drift():
     steady = [f.image.mean() for f in walk(25, noise=0, drift=0)]
     assert drifting[0] == pytest.approx(steady[0])
     assert abs(drifting[-1] / steady[-1] - 1) > 0.01
-
-
-def test_the_room_is_the_one_of_render_scene():
-    """It has the same colours: the walker stands where the photographer does."""
-    photo, frame = render_scene(3, 2, 48, 64), walk(1)[0]
-    assert frame.depth_m.max() == pytest.approx(photo.depth_m.max(), rel=0.5)
 
 
 @pytest.mark.parametrize(

@@ -44,10 +44,13 @@ CHUNK = 8  # frames that it gives back at once
 
 JUMP = 0.15  # ln depth: half trusted is a pixel that is so far from what is expected,
 LAG = 0.04  # or that stays so far for several frames;
+_TRUST_SIGMA = 0.8  # pixels of half the fields' size
 _LAG_SHARE = 0.25  # what the newest frame counts in the mean that tells
 GREY = 5.0  # grey levels: half trusted is a pixel that changed so much,
 GREY_PER_GRADIENT = 0.5  # and this many pixels' worth of its gradient
-CUT = 0.3  # share of pixels that must be found again; else it is a cut
+LEVEL = 0.25  # ln depth: half trusted is a frame whose common factor is so far from what is expected
+CUT = 0.5  # it is a cut where the pictures correlate by less than this,
+CUT_GREY = 4.0  # unless they differ by no more than noise, grey levels (root of the mean square)
 
 
 class Stabiliser(Protocol):
@@ -199,7 +202,7 @@ class _State:
     log: Float
     weight: Float
     lag: Float
-    frames: int
+    frames: float
 
 
 @dataclass(frozen=True)
@@ -218,7 +221,7 @@ class _Expected:
     weight: Float
     lag: Float
     level: np.float32
-    frames: int
+    frames: float
 
 
 @dataclass(frozen=True)
@@ -261,9 +264,10 @@ def _expected(state: _State, neighbour: _Frame, frame: _Frame) -> _Expected | No
     log -= doubled(
         depth_change(coarse, halved(frame.log), frame.reduction.size, 2 * frame.reduction.factor), height, width
     )
-    trust = _agreement(frame.grey, grey) * inside(motion)
-    if np.count_nonzero(trust > 0.5) < CUT * trust.size:
+    seen = inside(motion)
+    if _is_cut(frame.grey[seen], grey[seen]):
         return None
+    trust = _agreement(frame.grey, grey) * seen
     trust *= frame.known
     off = frame.log - log
     level = _middle(off[trust * weight > 0.5])
@@ -272,6 +276,17 @@ def _expected(state: _State, neighbour: _Frame, frame: _Frame) -> _Expected | No
     trust *= _gate(off, JUMP) * _gate(lag, LAG)
     trust = _smoothed(trust)
     return _Expected(log, weight * trust, lag * trust, level, state.frames)
+
+
+def _is_cut(grey: Float, moved: Float) -> bool:
+    """Whether the grey levels `[n]` of two pictures have nothing to do with each other."""
+    if not grey.size:
+        return True
+    grey, moved = grey - grey.mean(), moved - moved.mean()
+    apart = grey - moved
+    if float(apart @ apart) <= CUT_GREY**2 * grey.size:
+        return False
+    return float(grey @ moved) < CUT * np.sqrt(float(grey @ grey) * float(moved @ moved))
 
 
 def _agreement(grey: Float, moved: Float) -> Float:
@@ -283,20 +298,22 @@ def _agreement(grey: Float, moved: Float) -> Float:
     return _gate(apart / tolerance, 1)
 
 
-def _gate(values: Float, scale: float) -> Float:
+def _gate(values: Float | np.float32, scale: float) -> Float:
     """1 for values well below `scale` either way, ½ at it, 0 far above."""
-    square = values * np.float32(1 / scale)
-    square *= square
-    square *= square
-    square += 1
-    return np.reciprocal(square, out=square)
+    square = np.square(values * np.float32(1 / scale))
+    return np.reciprocal(np.square(square) + np.float32(1))
 
 
 def _smoothed(trust: Float) -> Float:
-    """Trust `[h, w]` that does not change from pixel to pixel; little where some neighbours have none."""
+    """Trust `[h, w]` that does not change from pixel to pixel, and is little where some neighbours have little."""
     height, width = trust.shape
-    smooth = doubled(blurred(halved(trust), 1.0), height, width)
+    smooth = doubled(blurred(_least(_least(trust, 0, 2), 1, 2), _TRUST_SIGMA), height, width)
     return smooth * smooth
+
+
+def _least(values: Float, axis: int, count: int) -> Float:
+    """Least of every `count` neighbours along an axis; an incomplete last group is of fewer."""
+    return np.minimum.reduceat(values, np.arange(0, values.shape[axis], count), axis=axis)
 
 
 def _middle(values: Float) -> np.float32:
@@ -308,9 +325,9 @@ def _updated(expected: _Expected | None, frame: _Frame, most: int = MOST, most_l
     """What is expected and what is measured, put together."""
     if expected is None:
         none = np.zeros_like(frame.log)
-        return _State(frame.log, none + frame.known, none, 1)
+        return _State(frame.log, none + frame.known, none, 1.0)
     weight = np.minimum(expected.weight, np.float32(most - 1)) + frame.known
-    frames = min(expected.frames + 1, most_level)
+    frames = min(expected.frames * float(_gate(expected.level, LEVEL)) + 1, most_level)
     off = frame.log - expected.log - expected.level
     log = expected.log + off * (frame.known / np.maximum(weight, np.float32(1e-6)))
     return _State(log + expected.level * np.float32(1 / frames), weight, expected.lag, frames)
@@ -323,7 +340,8 @@ def _joined(state: _State, expected: _Expected | None) -> Float:
     above = state.log - expected.log
     level = _middle(above[expected.weight > 0.5])
     share = expected.weight / np.maximum(expected.weight + state.weight, np.float32(1e-6))
-    share_level = expected.frames / (expected.frames + state.frames)
+    weight = expected.frames * float(_gate(level, LEVEL))
+    share_level = weight / (weight + state.frames)
     return state.log - (above - level) * share - level * np.float32(share_level)
 
 
