@@ -40,10 +40,11 @@ def test_a_factor_that_jumps_counts_as_its_logarithm(walk):
     assert true_motion(walk, [1, 1.1] * 4) == pytest.approx(np.log(1.1), rel=1e-5)
 
 
-def test_an_error_fixed_to_the_picture_counts_where_the_camera_moves(walk):
+def test_an_error_fixed_to_the_picture_counts_where_the_camera_moves():
+    """By more than half a pixel, that is: points are looked up at the nearest one."""
     figure = TrueMotion()
     tilted = 1 + 0.3 * np.arange(128) / 128
-    for frame in walk:
+    for frame in list(fly_through(7, 11, 25, 96, 128))[::8]:
         figure.add(frame.depth_m * tilted, frame.depth_m, frame.intrinsics, frame.camera_to_world)
     assert figure.result() > 1e-4
 

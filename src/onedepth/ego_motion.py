@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from onedepth.canonical import NYU_FOCAL, canonical_focal_px
 
-Float = NDArray[np.float32]
+Float = NDArray[np.floating]  # float32 throughout
 
 ROUNDS = 3
 MOST = 0.1  # of Δ ln Z between two frames: at 30 a second, 9 m/s towards a wall at 3 m
@@ -49,7 +49,8 @@ def _grid(shape: tuple[int, int], size: tuple[int, int], factor: int) -> _Grid:
     x = np.tile((np.arange(width) - ((size[1] - 1) / factor - 1 + 1 / factor) / 2) / focal, height)
     y = np.repeat((np.arange(height) - ((size[0] - 1) / factor - 1 + 1 / factor) / 2) / focal, width)
     turn_x, turn_y = np.stack((-x * y, 1 + x * x, -y)), np.stack((-1 - y * y, x * y, x))
-    return _Grid(*(part.astype(np.float32) for part in (x, y, turn_x, turn_y)), focal)
+    x, y, turn_x, turn_y = (part.astype(np.float32) for part in (x, y, turn_x, turn_y))
+    return _Grid(x, y, turn_x, turn_y, focal)
 
 
 def depth_change(motion: Float, log: Float, size: tuple[int, int], factor: int) -> Float:

@@ -9,7 +9,8 @@ off by e = ln p − ln z; a point x of frame k is seen at x′ in frame k − 1,
     inconsistency = mean over k of  mean over x seen in both  │e_k(x) − e_{k−1}(x′)│
 
 Nothing that the camera does counts, and neither does an error that stays with its point: metres 20 % off everywhere
-score 0. Points hidden in frame k − 1 are left out: there the true depth is more than 2 % from the point's.
+score 0. x′ is rounded to a pixel. Points hidden in frame k − 1 are left out: there the true depth is more than 2 % from
+the point's.
 `onedepth.temporal` has the field's temporal alignment error, which moves points by their predicted depth; in it an
 error that stays counts where the camera moves.
 

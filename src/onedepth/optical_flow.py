@@ -16,7 +16,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-Float = NDArray[np.float32]
+Float = NDArray[np.floating]  # float32 throughout
 
 STEPS = 3  # at each level
 SMALLEST_SIDE = 8  # of the coarsest level, pixels
@@ -47,7 +47,7 @@ def flow(now: list[Float], other: list[Float]) -> Float:
     for still, moving in zip(reversed(now), reversed(other), strict=True):
         height, width = still.shape
         if motion.shape[1:] != still.shape:
-            motion = np.stack([doubled(part, height, width) for part in motion]) * np.float32(2)
+            motion = doubled(motion, height, width) * np.float32(2)
         gx, gy = gradient(still)
         sums = blurred(np.stack((gx * gx, gx * gy, gy * gy)), _WINDOW)
         xx, xy, yy = sums[0] + np.float32(_STIFF), sums[1], sums[2] + np.float32(_STIFF)
@@ -119,8 +119,8 @@ def halved(values: Float) -> Float:
 
 
 def doubled(values: Float, height: int, width: int) -> Float:
-    """The inverse of `halved`, bilinear: `[h, w]` to `[height, width]`."""
-    return _double_matrix(height, values.shape[0]) @ values @ _double_matrix(width, values.shape[1]).T
+    """The inverse of `halved`, bilinear: `[..., h, w]` to `[..., height, width]`."""
+    return _double_matrix(height, values.shape[-2]) @ values @ _double_matrix(width, values.shape[-1]).T
 
 
 @lru_cache(maxsize=16)

@@ -33,7 +33,7 @@ from onedepth.ego_motion import depth_change
 from onedepth.optical_flow import blurred, doubled, flow, gradient, halved, inside, pyramid, sample
 from onedepth.reduction import Reduction
 
-Float = NDArray[np.float32]
+Float = NDArray[np.floating]  # float32 throughout
 Size = tuple[int, int]
 
 SIDE = 160  # longest side of the fields that are filtered, pixels
@@ -259,7 +259,7 @@ def _expected(state: _State, neighbour: _Frame, frame: _Frame) -> _Expected | No
     """What the neighbour's state lets expect of a frame; None across a cut."""
     height, width = frame.grey.shape
     coarse = flow(frame.levels, neighbour.levels)
-    motion = np.stack([doubled(part, height, width) for part in coarse]) * np.float32(2)
+    motion = doubled(coarse, height, width) * np.float32(2)
     grey, log, weight, lag = sample(np.stack((neighbour.grey, state.log, state.weight, state.lag)), motion)
     log -= doubled(
         depth_change(coarse, halved(frame.log), frame.reduction.size, 2 * frame.reduction.factor), height, width
