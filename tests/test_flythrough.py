@@ -36,15 +36,15 @@ def test_path_and_depth_agree(index):
     assert figure.result() < 0.01  # what rounding to whole pixels makes of it
 
 
-@pytest.mark.parametrize("index", range(4))
+@pytest.mark.parametrize("index", range(2))
 def test_nobody_jumps(index):
-    poses = np.array([f.camera_to_world for f in fly_through(5, index, 200, 8, 8)])
+    poses = np.array([f.camera_to_world for f in fly_through(5, index, 120, 8, 8)])
     steps = np.linalg.norm(np.diff(poses[:, :3, 3], axis=0), axis=1)
     turns = np.degrees(np.arccos(np.clip((poses[1:, :3, 2] * poses[:-1, :3, 2]).sum(axis=1), -1, 1)))
     assert steps.max() < 0.06  # metres in a thirtieth of a second
     assert turns.max() < 3
     assert steps.sum() > 0.5
-    assert turns.sum() > 20
+    assert turns.sum() > 15
 
 
 def test_noise_and_drift():

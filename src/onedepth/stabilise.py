@@ -346,4 +346,7 @@ def _joined(state: _State, expected: _Expected | None) -> Float:
 def _corrected(depth_m: NDArray[np.float32], frame: _Frame, log: Float) -> NDArray[np.float32]:
     """The model's depth `[H, W]`, brought to ln depth `[h, w]` where it is known."""
     factor = np.exp(np.clip(log - frame.log, -1, 1) * frame.known)
-    return np.multiply(depth_m, frame.reduction.enlarged(factor), dtype=np.float32)
+    steady_m = np.multiply(depth_m, frame.reduction.enlarged(factor), dtype=np.float32)
+    if isinstance(frame.known, np.ndarray):  # what has no depth is left as it is
+        steady_m = np.where((depth_m > 0) & (depth_m < np.inf), steady_m, depth_m)
+    return steady_m
