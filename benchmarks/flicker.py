@@ -117,7 +117,7 @@ def decoded(path: Path) -> Iterator[tuple[Image, None]]:
 
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
-            yield frame.to_ndarray(format="rgb24"), None
+            yield np.asarray(frame.to_ndarray(format="rgb24"), np.uint8), None
 
 
 def main() -> None:
