@@ -54,7 +54,7 @@ class TemporalAlignment:
         Raises:
             ValueError: the pose is no rigid motion, or arrays are of different shapes.
         """
-        pose = _checked_pose(camera_to_world)
+        pose = checked_pose(camera_to_world)
         known = np.isfinite(depth_m) & (depth_m > 0)
         if valid is not None:
             if valid.shape != depth_m.shape:
@@ -128,7 +128,12 @@ def _directed(
     return float(np.mean(np.abs(seen[both] - said[both]) / said[both]))
 
 
-def _checked_pose(pose: NDArray[np.floating]) -> NDArray[np.float64]:
+def checked_pose(pose: NDArray[np.floating]) -> NDArray[np.float64]:
+    """The pose in float64 `[4, 4]`.
+
+    Raises:
+        ValueError: it is no rigid motion.
+    """
     matrix = np.asarray(pose, np.float64)
     if matrix.shape != (4, 4):
         raise ValueError(f"camera_to_world is of shape {matrix.shape}, expected (4, 4)")

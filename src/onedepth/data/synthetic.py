@@ -60,8 +60,8 @@ def render_scene(
     Raises:
         DataError: an argument out of range.
     """
-    _check_range("scene index", index, 0, SEED_LIMIT - 1)
-    _check_camera(seed, height, width, focal)
+    check_range("scene index", index, 0, SEED_LIMIT - 1)
+    check_camera(seed, height, width, focal)
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, index])))
     room = build_room(rng)
     camera = stand(room, rng, Intrinsics.centred(focal * width, height, width), height, width)
@@ -92,21 +92,43 @@ def stand(room: Room, rng: np.random.Generator, intrinsics: Intrinsics, height: 
 def photograph(light: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.uint8]:
     """Turn linear light `[3, H, W]` into a picture, uint8 `[H, W, 3]`: exposure, lens and sensor."""
     dice = Dice(rng)
+    exposure = dice.between(0.2, 0.42) / middle_brightness(light)
+    gains = (exposure * dice.between(0.92, 1.08), exposure, exposure * dice.between(0.92, 1.08))
+    return develop(light, gains, dice.between(0.1, 0.6), dice.between(0.004, 0.02), rng)
+
+
+def middle_brightness(light: NDArray[np.float32]) -> float:
+    """Median of the green light in `[3, H, W]`: some lamps are in the picture, so it tells more than the mean."""
     _, height, width = light.shape
-    # Some lamps are in the picture: the middle brightness tells more than the mean.
-    middle = float(np.partition(light[1].ravel(), height * width // 2)[height * width // 2])
-    exposure = dice.between(0.2, 0.42) / max(middle, 1e-4)
-    gains = [exposure * dice.between(0.92, 1.08), exposure, exposure * dice.between(0.92, 1.08)]
+    return max(float(np.partition(light[1].ravel(), height * width // 2)[height * width // 2]), 1e-4)
+
+
+def develop(
+    light: NDArray[np.float32],
+    gains: tuple[float, float, float],
+    falloff: float,
+    graininess: float,
+    rng: np.random.Generator,
+) -> NDArray[np.uint8]:
+    """Turn linear light `[3, H, W]` into a picture, uint8 `[H, W, 3]`.
+
+    Args:
+        light: linear RGB.
+        gains: exposure and white balance, by channel.
+        falloff: how much darker the lens is towards its rim.
+        graininess: the sensor's noise; its standard deviation is 104.5 grey levels times this.
+        rng: draws the noise.
+    """
+    _, height, width = light.shape
     u = (np.arange(width, dtype=np.float32) - np.float32((width - 1) / 2)) / np.float32(width)
     v = (np.arange(height, dtype=np.float32) - np.float32((height - 1) / 2)) / np.float32(width)
-    falloff = 1 + np.float32(dice.between(0.1, 0.6)) * (u * u + (v * v)[:, None])
-    picture = light * np.array(gains, np.float32)[:, None, None] / (falloff * falloff)
+    rim = 1 + np.float32(falloff) * (u * u + (v * v)[:, None])
+    picture = light * np.array(gains, np.float32)[:, None, None] / (rim * rim)
     picture = _soften(picture)
     picture = picture * (1 + picture * np.float32(0.15)) / (1 + picture)  # highlights roll off
     picture = np.sqrt(np.minimum(picture, 1)) * 255
-    graininess = np.float32(dice.between(0.004, 0.02))
     grain = rng.integers(0, 256, (2, 3, height, width), dtype=np.uint8).astype(np.float32)
-    picture = picture + (grain[0] - grain[1]) * graininess
+    picture = picture + (grain[0] - grain[1]) * np.float32(graininess)
     return np.clip(np.rint(picture), 0, 255).astype(np.uint8).transpose(1, 2, 0).copy()
 
 
@@ -140,8 +162,8 @@ class SyntheticData(PairData):
         """
         if split not in SPLITS:
             raise DataError(f"split {split!r} is unknown: synthetic data has {', '.join(SPLITS)}")
-        _check_range("count", count, 1, SEED_LIMIT // len(SPLITS))
-        _check_camera(seed, height, width, focal)
+        check_range("count", count, 1, SEED_LIMIT // len(SPLITS))
+        check_camera(seed, height, width, focal)
         super().__init__(int(count))
         self.seed, self.height, self.width = seed, height, width
         self.split: Split = split
@@ -168,14 +190,24 @@ class SyntheticData(PairData):
         )
 
 
-def _check_camera(seed: int, height: int, width: int, focal: float) -> None:
-    _check_range("seed", seed, 0, SEED_LIMIT - 1)
-    _check_range("height", height, SMALLEST, LARGEST)
-    _check_range("width", width, SMALLEST, LARGEST)
+def check_camera(seed: int, height: int, width: int, focal: float) -> None:
+    """Refuse what no scene can be rendered with.
+
+    Raises:
+        DataError: an argument out of range.
+    """
+    check_range("seed", seed, 0, SEED_LIMIT - 1)
+    check_range("height", height, SMALLEST, LARGEST)
+    check_range("width", width, SMALLEST, LARGEST)
     if not 0.2 <= focal <= 5:
         raise DataError(f"focal is {focal}: give pixels per image width, from 0.2 to 5 (a phone has about 0.8)")
 
 
-def _check_range(name: str, value: int, low: int, high: int) -> None:
+def check_range(name: str, value: int, low: int, high: int) -> None:
+    """Refuse what is not a whole number from `low` to `high`.
+
+    Raises:
+        DataError: it is not.
+    """
     if not isinstance(value, int | np.integer) or isinstance(value, bool) or not low <= value <= high:
         raise DataError(f"{name} is {value!r}: give a whole number from {low} to {high}")
