@@ -103,7 +103,10 @@ def video(
     check_colormap(colormap)
     _check_results(picture, metric, resume)
     opened = open_source(
-        source, Span(parse_time("--start", start) or 0.0, parse_time("--end", end), every), fps=parse_rate(fps)
+        source,
+        Span(parse_time("--start", start) or 0.0, parse_time("--end", end), every),
+        fps=parse_rate(fps),
+        sound=picture and audio,
     )
     try:
         results: list[Result] = []
@@ -259,10 +262,13 @@ def _own_range(predictor: Predictor, source: Source, focal: float | None, fov: f
 def _tell(outcome: Outcome, label: str, results: Sequence[Result]) -> int:
     """Print what was done, and what was wrong; the exit status."""
     from onedepth.cli import DONE, INTERRUPTED, SOME_FAILED
-    from onedepth.video.results import PictureVideo
+    from onedepth.video.results import MetricFolder, MetricVideo, PictureVideo
 
     for problem in outcome.problems:
         complain(problem)
+    for result in results:
+        if isinstance(result, MetricVideo | MetricFolder) and result.clipped:
+            complain(f"{result.path}: {result.clipped} frames reach beyond 65.535 m, where 16-bit millimetres end")
     places = ", ".join(str(result.path) for result in results)
     if outcome.depth is not None:
         width, height = outcome.sizes[0]

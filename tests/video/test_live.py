@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -30,9 +31,7 @@ from videos import times, write_video
 @pytest.fixture
 def clip(tmp_path) -> Path:
     """A second and a half, 40 frames a second."""
-    return write_video(
-        tmp_path / "clip.mp4", pts=range(60), time_base=Fraction(1, 40), rate=Fraction(40), key_every=20
-    )
+    return write_video(tmp_path / "clip.mp4", pts=range(60), time_base=Fraction(1, 40), rate=Fraction(40), key_every=20)
 
 
 def test_frames_come_at_their_pace_and_the_newest_first(clip):
@@ -57,7 +56,7 @@ def test_a_slow_model_sees_no_old_frames(clip, monkeypatch):
             return super().__call__(images)
 
     use(monkeypatch, Slow())
-    from onedepth import load  # noqa: PLC0415
+    from onedepth import load
 
     source = open_camera(str(clip))
     waits = []
@@ -91,7 +90,7 @@ def test_into_a_file(clip, stub, tmp_path, capsys):
     assert (status, err) == (0, [])
     shown = times(out)
     assert f"{len(shown)} frames" in said and "latency" in said and "dropped" in said
-    assert shown[0][0] == 0 and all(a[0] < b[0] for a, b in zip(shown, shown[1:], strict=False))
+    assert shown[0][0] == 0 and all(a[0] < b[0] for a, b in pairwise(shown))
     assert float(shown[-1][0]) < 1.6
 
 

@@ -110,7 +110,7 @@ def test_the_picture_is_upright(rotation, predictor, tmp_path):
 
 def test_players_and_we_agree_on_rotation(tmp_path):
     """FFmpeg's own angle: counter-clockwise, as PyAV says of `VideoFrame.rotation`."""
-    from onedepth.video.upright import turn_of  # noqa: PLC0415
+    from onedepth.video.upright import turn_of
 
     turns = {90: (True, False, True), 180: (False, True, True), -90: (True, True, False)}
     for rotation, turn in turns.items():

@@ -40,12 +40,13 @@ class FileSource:
     there; both are told in `problems`.
     """
 
-    def __init__(self, path: Path, span: Span = WHOLE) -> None:
+    def __init__(self, path: Path, span: Span = WHOLE, *, sound: bool = False) -> None:
         """Open a file.
 
         Args:
             path: of the file.
             span: which frames of it.
+            sound: read the audio too.
 
         Raises:
             OnedepthError: missing, not a video, or in a format that cannot be decoded here.
@@ -54,7 +55,7 @@ class FileSource:
         self.problems: list[str] = []
         self._container, self._stream = open_video(path)
         self._upright = Upright()
-        streams = [stream for stream in self._container.streams.audio if stream.codec_context is not None]
+        streams = [stream for stream in self._container.streams.audio if sound and stream.codec_context is not None]
         self.audio = AudioTracks(streams)
         self.facts = self._facts()
 

@@ -22,7 +22,7 @@ from onedepth import outputs, render
 from onedepth.depth import Depth
 from onedepth.errors import DataError, OutputError
 from onedepth.outputs import check_place, read_png16, replacing
-from onedepth.outputs.png16 import millimetres
+from onedepth.outputs.png16 import MAX_MM, millimetres
 from onedepth.video.muxer import encoder, fits, video_file
 from onedepth.video.painter import BT709, Look, Painter, fitted
 from onedepth.video.source import Frame, Source
@@ -124,9 +124,15 @@ class PictureVideo:
 
 @dataclass
 class MetricVideo:
-    """FFV1 in Matroska, gray16le: millimetres without loss, 0 = unknown. Its timestamps are milliseconds."""
+    """FFV1 in Matroska, gray16le: millimetres without loss, 0 = unknown. Its timestamps are milliseconds.
+
+    Attributes:
+        path: the file.
+        clipped: frames with depths beyond what 16 bits hold, 65.535 m.
+    """
 
     path: Path
+    clipped: int = 0
 
     def check(self, source: Source) -> None:  # noqa: ARG002
         """See `Result.check`."""
@@ -154,7 +160,9 @@ class MetricVideo:
                 depth_m = depth.depth_m
                 if depth_m.shape != (height, width):
                     _, depth_m = fitted(depth.image, depth_m, height, width)
-                grey = av.VideoFrame.from_ndarray(millimetres(depth_m)[0], "gray16le")
+                whole_mm, beyond = millimetres(depth_m)
+                self.clipped += beyond > 0
+                grey = av.VideoFrame.from_ndarray(whole_mm, "gray16le")
                 muxer.add(grey, frame.pts, frame.duration, frame.time_base)
 
             yield add
@@ -169,12 +177,14 @@ class MetricFolder:
         resume: go on where frames are missing.
         name: what the files' names begin with; known from `check` on.
         there: indices of frames that were there before.
+        clipped: frames with depths beyond what 16 bits hold, 65.535 m.
     """
 
     path: Path
     resume: bool = False
     name: str = ""
     there: set[int] = field(default_factory=set)
+    clipped: int = 0
     _times: dict[int, tuple[int, Fraction]] = field(default_factory=dict)
 
     def check(self, source: Source) -> None:
@@ -207,6 +217,7 @@ class MetricFolder:
             self.note(frame)
             if frame.index not in self.there:
                 outputs.save(depth, self._file(frame.index))
+                self.clipped += bool((depth.depth_m > MAX_MM / 1000).any())
 
         try:
             yield add
