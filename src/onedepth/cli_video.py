@@ -234,11 +234,11 @@ def _check_apart(source: Path, paths: list[Path]) -> None:
 
 
 def _default_path(source: Source, audio: bool) -> Path:
-    """In MP4, which everything plays; in Matroska where MP4 cannot hold the sound as it is."""
-    from onedepth.video.muxer import fits
+    """In MP4, which everything plays; in another container where MP4 cannot hold the sound as it is."""
+    from onedepth.video.results import homes_of
 
-    suffix = ".mp4" if not audio or all(fits(stream, ".mp4") for stream in source.audio.streams) else ".mkv"
-    return Path("depth") / f"{source.facts.name}_depth{suffix}"
+    homes = homes_of(source.audio.streams) if audio else []
+    return Path("depth") / f"{source.facts.name}_depth{homes[0] if homes else '.mp4'}"
 
 
 def _own_range(predictor: Predictor, source: Source, focal: float | None, fov: float | None) -> tuple[float, float]:

@@ -6,7 +6,7 @@ A new form is one class with `check` and `open`, and one line in `METRIC_KINDS` 
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -81,12 +81,14 @@ class PictureVideo:
         _known(self.path, PICTURE_KINDS, "a picture video")
         check_place(self.path)
         encoder(H264, self.path)
-        for stream in source.audio.streams if self.sound else ():
-            if not fits(stream, self.path.suffix.lower()):
-                raise OutputError(
-                    f"cannot write {self.path}: {self.path.suffix} holds no sound in {stream.codec_context.name} as it "
-                    "is; name a file in .mkv, or leave the sound out with --no-audio"
-                )
+        homes = homes_of(source.audio.streams) if self.sound else list(PICTURE_KINDS)
+        if self.path.suffix.lower() not in homes:
+            codecs = ", ".join(sorted({stream.codec_context.name for stream in source.audio.streams}))
+            raise OutputError(
+                f"cannot write {self.path}: {self.path.suffix} does not hold sound in {codecs} as it is; "
+                + (f"{' or '.join(homes)} does, or leave" if homes else "leave")
+                + " the sound out with --no-audio"
+            )
 
     @contextmanager
     def open(self, source: Source, depth: Depth) -> Iterator[Add]:
@@ -256,11 +258,11 @@ class MetricFolder:
                     rows.writerow((self._file(index).name, index, f"{float(pts * time_base):.9f}", pts, time_base))
 
 
-PICTURE_KINDS: dict[str, type[PictureVideo]] = {
+PICTURE_KINDS: dict[str, type[PictureVideo]] = {  # the most widely played first
     ".mp4": PictureVideo,
-    ".m4v": PictureVideo,
-    ".mov": PictureVideo,
     ".mkv": PictureVideo,
+    ".mov": PictureVideo,
+    ".m4v": PictureVideo,
 }
 METRIC_KINDS: dict[str, type[MetricVideo] | type[MetricFolder]] = {
     ".mkv": MetricVideo,
@@ -281,6 +283,11 @@ def metric_result(path: Path, *, resume: bool = False) -> MetricVideo | MetricFo
         )
     kind = METRIC_KINDS[suffix]
     return MetricFolder(path, resume) if kind is MetricFolder else kind(path)
+
+
+def homes_of(streams: Sequence[av.AudioStream]) -> list[str]:
+    """Suffixes of `PICTURE_KINDS` whose containers hold the packets of these streams as they are."""
+    return [suffix for suffix in PICTURE_KINDS if all(fits(stream, suffix) for stream in streams)]
 
 
 def read_metric_video(path: str | Path) -> Iterator[tuple[float, NDArray[np.float32]]]:
