@@ -31,9 +31,11 @@ Add = Callable[[Frame, Depth], None]
 
 H264 = ("libx264", "h264_videotoolbox", "libopenh264", "h264_v4l2m2m")
 FFV1 = ("ffv1",)
-# Fast enough to leave the cores to the model; colours need the quality. No B frames: nothing is held back, and the
-# first timestamp is the first frame's.
-_H264_OPTIONS = {"preset": "superfast", "crf": "18", "bf": "0"}
+# No B frames: nothing is held back, and the first timestamp is the first frame's. For smooth depth the fastest preset
+# at a constant quantiser takes a quarter of the time of "superfast", which spends its bits on gradients (docs/log.md).
+# Photos differ.
+_H264_OPTIONS = {"preset": "ultrafast", "qp": "18", "bf": "0"}
+_H264_PHOTO_OPTIONS = {"preset": "superfast", "crf": "18", "bf": "0"}
 _FFV1_OPTIONS = {"level": "3", "coder": "1", "context": "0", "slicecrc": "1"}
 _SMALL = 16  # below so many rows or columns FFV1 refuses slices
 
@@ -103,7 +105,7 @@ class PictureVideo:
             time_base=facts.time_base,
             rate=facts.rate,
             sample_aspect=facts.sample_aspect,
-            options=_H264_OPTIONS,
+            options=_H264_OPTIONS if self.look.layout == "depth" else _H264_PHOTO_OPTIONS,
             colour=BT709,
             sound=source.audio.streams if self.sound else (),
             tags=_tags(depth, f"colours: {self.look.near_m:g} to {self.look.far_m:g} m, even in log depth"),
