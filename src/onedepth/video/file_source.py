@@ -31,7 +31,7 @@ _MICROSECOND = Fraction(1, 1_000_000)  # FFmpeg's AV_TIME_BASE
 _MOST_THREADS = 4
 _CUT_S, _CUT_SHARE = 0.1, 0.02  # how much of the announced duration may be missing
 _FEW = 3
-_SAMPLE_SHARE, _SAMPLE_MOST = 3, 240  # of the frames: one in three is decoded, and no more than so many
+_SAMPLE_SHARE, _SAMPLE_MOST = 4, 240  # of the frames: a quarter is decoded, and no more than so many
 _AUDIO_BEYOND_S = 2.0  # audio lies this far behind the video at most, where an --end ends the reading
 
 
@@ -132,7 +132,7 @@ class FileSource:
             if self.span.start_s > 0:
                 container.seek(first, stream=stream)
             for number, frame in enumerate(islice(container.decode(stream), share)):
-                if number % max(1, share // count) == 0:
+                if number % -(-share // count) == 0:
                     images.append(upright(frame))
         return images or [upright(self._first_frame())]
 
