@@ -4,8 +4,9 @@
     python benchmarks/video.py --video clip.mp4      on a video of yours
     python benchmarks/video.py --memory              resident memory at frame 300 and at frame 3,000
 
-Throughput: the model runs over decoded frames one by one, as fast as it can; the job decodes, predicts, draws, encodes
-and writes H.264, and looks at some frames beforehand for the range of colours. The two take turns in one process, and the ratio is that of their best rounds and of all rounds.
+Throughput: the model runs over decoded frames one by one, as fast as it can; the job looks at some frames for the
+range of colours, then decodes, predicts, draws, encodes and writes H.264. The two take turns in one process, and the
+ratio is that of their best rounds and of their medians.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ def write_video(
     key_every: int = 250,
     images: Sequence[np.ndarray] | None = None,
 ) -> Path:
-    """A video of `size` (width, height) whose frames are shown at `pts`; with a second of sound per second if wanted."""
+    """A video of `size` (width, height) whose frames are shown at `pts`; with sound of the same length if wanted."""
     width, height = size
     options = {"preset": "ultrafast", "bf": "2" if b_frames else "0", "g": str(key_every)} if codec == "libx264" else {}
     with av.open(str(path), "w") as container:

@@ -103,7 +103,10 @@ def video(
     check_colormap(colormap)
     _check_results(picture, metric, resume)
     opened = open_source(
-        source, Span(parse_time("--start", start) or 0.0, parse_time("--end", end), every), fps=parse_rate(fps)
+        source,
+        Span(parse_time("--start", start) or 0.0, parse_time("--end", end), every),
+        fps=parse_rate(fps),
+        sound=picture and audio,
     )
     try:
         results: list[Result] = []
@@ -231,11 +234,11 @@ def _check_apart(source: Path, paths: list[Path]) -> None:
 
 
 def _default_path(source: Source, audio: bool) -> Path:
-    """In MP4, which everything plays; in Matroska where MP4 cannot hold the sound as it is."""
-    from onedepth.video.muxer import fits
+    """In MP4, which everything plays; in another container where MP4 cannot hold the sound as it is."""
+    from onedepth.video.results import homes_of
 
-    suffix = ".mp4" if not audio or all(fits(stream, ".mp4") for stream in source.audio.streams) else ".mkv"
-    return Path("depth") / f"{source.facts.name}_depth{suffix}"
+    homes = homes_of(source.audio.streams) if audio else []
+    return Path("depth") / f"{source.facts.name}_depth{homes[0] if homes else '.mp4'}"
 
 
 def _own_range(predictor: Predictor, source: Source, focal: float | None, fov: float | None) -> tuple[float, float]:
@@ -259,10 +262,13 @@ def _own_range(predictor: Predictor, source: Source, focal: float | None, fov: f
 def _tell(outcome: Outcome, label: str, results: Sequence[Result]) -> int:
     """Print what was done, and what was wrong; the exit status."""
     from onedepth.cli import DONE, INTERRUPTED, SOME_FAILED
-    from onedepth.video.results import PictureVideo
+    from onedepth.video.results import MetricFolder, MetricVideo, PictureVideo
 
     for problem in outcome.problems:
         complain(problem)
+    for result in results:
+        if isinstance(result, MetricVideo | MetricFolder) and result.clipped:
+            complain(f"{result.path}: {result.clipped} frames reach beyond 65.535 m, where 16-bit millimetres end")
     places = ", ".join(str(result.path) for result in results)
     if outcome.depth is not None:
         width, height = outcome.sizes[0]

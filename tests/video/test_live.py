@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -55,7 +56,7 @@ def test_a_slow_model_sees_no_old_frames(clip, monkeypatch):
             return super().answers(images)
 
     use(monkeypatch, Slow())
-    from onedepth import load  # noqa: PLC0415
+    from onedepth import load
 
     source = open_camera(str(clip))
     waits = []
@@ -89,7 +90,7 @@ def test_into_a_file(clip, stub, tmp_path, capsys):
     assert (status, err) == (0, [])
     shown = times(out)
     assert f"{len(shown)} frames" in said and "latency" in said and "dropped" in said
-    assert shown[0][0] == 0 and all(a[0] < b[0] for a, b in zip(shown, shown[1:], strict=False))
+    assert shown[0][0] == 0 and all(a[0] < b[0] for a, b in pairwise(shown))
     assert float(shown[-1][0]) < 1.6
 
 

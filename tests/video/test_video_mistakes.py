@@ -252,3 +252,11 @@ def test_a_folder_of_frames(stub, tmp_path, capsys):
     assert status == 2 and "*.webp" in err[0]
     status, _, err = call("video", folder, "-o", out, "--fps", "0", capsys=capsys)
     assert status == 2 and "--fps 0" in err[0]
+
+
+def test_depth_beyond_16_bits_is_told(stub, tmp_path, capsys):
+    source = write_video(tmp_path / "clip.mp4", pts=range(3))
+    for place in (tmp_path / "m.mkv", tmp_path / "m"):
+        status, _, err = call("video", source, "--no-picture", "--metric", place, "--focal", 900, capsys=capsys)
+        assert status == 0 and len(err) == 1 and "3 frames reach beyond 65.535 m" in err[0], err
+    assert read_png16(tmp_path / "m" / "clip_000000_depth_mm.png")[0].max() == np.float32(65.535)

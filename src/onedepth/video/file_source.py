@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,8 @@ READ_ERRORS = (OSError, ValueError, FFmpegError)
 _MICROSECOND = Fraction(1, 1_000_000)  # FFmpeg's AV_TIME_BASE
 _MOST_THREADS = 4
 _CUT_S, _CUT_SHARE = 0.1, 0.02  # how much of the announced duration may be missing
-_SAMPLE_REACH = 60
+_FEW = 3
+_SAMPLE_SHARE, _SAMPLE_MOST = 4, 240  # of the frames: a quarter is decoded, and no more than so many
 _AUDIO_BEYOND_S = 2.0  # audio lies this far behind the video at most, where an --end ends the reading
 
 
@@ -40,12 +42,13 @@ class FileSource:
     there; both are told in `problems`.
     """
 
-    def __init__(self, path: Path, span: Span = WHOLE) -> None:
+    def __init__(self, path: Path, span: Span = WHOLE, *, sound: bool = False) -> None:
         """Open a file.
 
         Args:
             path: of the file.
             span: which frames of it.
+            sound: read the audio too.
 
         Raises:
             OnedepthError: missing, not a video, or in a format that cannot be decoded here.
@@ -54,7 +57,7 @@ class FileSource:
         self.problems: list[str] = []
         self._container, self._stream = open_video(path)
         self._upright = Upright()
-        streams = [stream for stream in self._container.streams.audio if stream.codec_context is not None]
+        streams = [stream for stream in self._container.streams.audio if sound and stream.codec_context is not None]
         self.audio = AudioTracks(streams)
         self.facts = self._facts()
 
@@ -102,29 +105,36 @@ class FileSource:
         self._judge(read, damaged, last_pts, usual)
 
     def sample(self, count: int) -> list[NDArray[np.uint8]]:
-        """About `count` images from all over the span.
+        """About `count` images from all over the span, at little cost.
 
-        A short file is decoded once for it, without the frames on which no other depends. In a long one each image
-        is looked for from the key frame before it, but no farther than `_SAMPLE_REACH` frames.
+        They are key frames where the file has enough of them. Otherwise they come from the span's beginning, and no
+        more than a share of its frames is decoded for them.
         """
         upright = Upright()
-        container, stream = open_video(self.path)
-        stream.codec_context.skip_frame = "NONREF"
         first, end = self._first_pts(), self._end_pts()
         length = (end - first) if end is not None else round((self.facts.duration_s or 0) / self.facts.time_base)
-        targets = [first + length * (2 * number + 1) // (2 * count) for number in range(count)]
-        short = self.facts.frames is not None and self.facts.frames * self.span.every <= count * _SAMPLE_REACH
-        images: dict[int, NDArray[np.uint8]] = {}
+        found: dict[int, NDArray[np.uint8]] = {}
+        container, stream = open_video(self.path)
+        stream.thread_type = "SLICE"  # pyright: ignore[reportAttributeAccessIssue] -- a frame for a packet
         with container, suppress(*READ_ERRORS):
-            frames = container.decode(stream)
-            for number, target in enumerate(targets):
-                if not short or (number == 0 and self.span.start_s > 0):
-                    container.seek(target, stream=stream)
-                    frames = container.decode(stream)
-                decoded = _next_at(frames, target, first, limit=None if short else _SAMPLE_REACH)
-                if decoded is not None:
-                    images.setdefault(decoded.pts or 0, upright(decoded))
-        return list(images.values()) or [upright(self._first_frame())]
+            for number in range(count):
+                container.seek(first + length * (2 * number + 1) // (2 * count), stream=stream)
+                for frame in islice(container.decode(stream), 1):
+                    if frame.pts not in found:
+                        found[frame.pts or 0] = upright(frame)
+        if len(found) >= min(count, _FEW):
+            return list(found.values())
+        images: list[NDArray[np.uint8]] = []
+        frames = (self.facts.frames or count) * self.span.every
+        share = max(count, min(frames // _SAMPLE_SHARE, _SAMPLE_MOST))
+        container, stream = open_video(self.path)
+        with container, suppress(*READ_ERRORS):
+            if self.span.start_s > 0:
+                container.seek(first, stream=stream)
+            for number, frame in enumerate(islice(container.decode(stream), share)):
+                if number % -(-share // count) == 0:
+                    images.append(upright(frame))
+        return images or [upright(self._first_frame())]
 
     def close(self) -> None:
         """Close the file."""
@@ -306,16 +316,6 @@ def open_video(path: Path) -> tuple[InputContainer, av.VideoStream]:
     stream.thread_type = "AUTO"  # pyright: ignore[reportAttributeAccessIssue]
     stream.codec_context.thread_count = min(_MOST_THREADS, os.cpu_count() or 1)
     return container, stream
-
-
-def _next_at(frames: Iterator[av.VideoFrame], target: int, first: int, limit: int | None) -> av.VideoFrame | None:
-    """The next frame at `target` or later; or the one `limit` frames on, if it is not before `first`."""
-    decoded = None
-    for number, decoded in enumerate(frames):
-        pts = decoded.pts or 0
-        if pts >= target or (limit is not None and number >= limit and pts >= first):
-            break
-    return decoded
 
 
 def _in_base(frame: av.VideoFrame, time_base: Fraction) -> int | None:

@@ -103,7 +103,7 @@ class Painter:
         self.pix_fmt = "yuv444p" if odd else "yuv420p"
         self._thin = 1 if odd else 2  # pixels per chroma sample, both ways
         self._tables = _tables(look)
-        self._buffer = np.empty(self._size, np.float32)
+        self._buffer, self._steps_buffer = np.empty(self._size, np.float32), np.empty(self._size, np.uint16)
         self._ground = self._draw_ground(band, panel[1])
 
     def paint(self, image: NDArray[np.uint8], depth_m: NDArray[np.float32]) -> av.VideoFrame:
@@ -119,13 +119,14 @@ class Painter:
         frame = av.VideoFrame(self.width, self.height, self.pix_fmt)
         frame.color_range, frame.colorspace = LIMITED_RANGE, BT709
         steps = self._steps(depth_m)
+        thinned_steps = np.ascontiguousarray(steps[:: self._thin, :: self._thin])
         photo = None if self._look.layout == "depth" else self._planes_of(image)
         for number, plane in enumerate(_planes(frame)):
             thin = 1 if number == 0 else self._thin
             if self._look.legend or self._look.layout == "side-by-side":
                 plane[:] = self._ground[number]
             top, left = self._map[0] // thin, self._map[1] // thin
-            thinned = steps[::thin, ::thin]
+            thinned = steps if number == 0 else thinned_steps
             drawn = plane[top : top + thinned.shape[0], left : left + thinned.shape[1]]
             colours = self._tables[number].take(thinned)
             if photo is None:
@@ -143,11 +144,11 @@ class Painter:
 
     def _steps(self, depth_m: NDArray[np.float32]) -> NDArray[np.uint16]:
         """Depth in steps of far / 65000; 0 is unknown."""
-        buffer = self._buffer
-        np.multiply(depth_m, np.float32(_STEPS_TO_FAR / self._look.far_m), out=buffer)
-        np.fmax(buffer, 0, out=buffer)  # NaN too
-        np.fmin(buffer, 65_535, out=buffer)
-        return buffer.astype(np.uint16)
+        np.multiply(depth_m, np.float32(_STEPS_TO_FAR / self._look.far_m), out=self._buffer)
+        np.clip(self._buffer, 0, 65_535, out=self._buffer)
+        with np.errstate(invalid="ignore"):  # NaN becomes 0
+            np.copyto(self._steps_buffer, self._buffer, casting="unsafe")
+        return self._steps_buffer
 
     def _planes_of(self, image: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
         """Y, U, V of an image, with an even number of rows and columns where chroma is thinned."""

@@ -6,7 +6,7 @@ A new form is one class with `check` and `open`, and one line in `METRIC_KINDS` 
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -22,7 +22,7 @@ from onedepth import outputs, render
 from onedepth.depth import Depth
 from onedepth.errors import DataError, OutputError
 from onedepth.outputs import check_place, read_png16, replacing
-from onedepth.outputs.png16 import millimetres
+from onedepth.outputs.png16 import MAX_MM, millimetres
 from onedepth.video.muxer import encoder, fits, video_file
 from onedepth.video.painter import BT709, Look, Painter, fitted
 from onedepth.video.source import Frame, Source
@@ -31,9 +31,11 @@ Add = Callable[[Frame, Depth], None]
 
 H264 = ("libx264", "h264_videotoolbox", "libopenh264", "h264_v4l2m2m")
 FFV1 = ("ffv1",)
-# Fast enough to leave the cores to the model; colours need the quality. No B frames: nothing is held back, and the
-# first timestamp is the first frame's.
-_H264_OPTIONS = {"preset": "superfast", "crf": "18", "bf": "0"}
+# No B frames: nothing is held back, and the first timestamp is the first frame's. For smooth depth the fastest preset
+# at a constant quantiser takes a quarter of the time of "superfast", which spends its bits on gradients (docs/log.md).
+# Photos differ.
+_H264_OPTIONS = {"preset": "ultrafast", "qp": "18", "bf": "0"}
+_H264_PHOTO_OPTIONS = {"preset": "superfast", "crf": "18", "bf": "0"}
 _FFV1_OPTIONS = {"level": "3", "coder": "1", "context": "0", "slicecrc": "1"}
 _SMALL = 16  # below so many rows or columns FFV1 refuses slices
 
@@ -81,12 +83,14 @@ class PictureVideo:
         _known(self.path, PICTURE_KINDS, "a picture video")
         check_place(self.path)
         encoder(H264, self.path)
-        for stream in source.audio.streams if self.sound else ():
-            if not fits(stream, self.path.suffix.lower()):
-                raise OutputError(
-                    f"cannot write {self.path}: {self.path.suffix} holds no sound in {stream.codec_context.name} as it "
-                    "is; name a file in .mkv, or leave the sound out with --no-audio"
-                )
+        homes = homes_of(source.audio.streams) if self.sound else list(PICTURE_KINDS)
+        if self.path.suffix.lower() not in homes:
+            codecs = ", ".join(sorted({stream.codec_context.name for stream in source.audio.streams}))
+            raise OutputError(
+                f"cannot write {self.path}: {self.path.suffix} does not hold sound in {codecs} as it is; "
+                + (f"{' or '.join(homes)} does, or leave" if homes else "leave")
+                + " the sound out with --no-audio"
+            )
 
     @contextmanager
     def open(self, source: Source, depth: Depth) -> Iterator[Add]:
@@ -101,7 +105,7 @@ class PictureVideo:
             time_base=facts.time_base,
             rate=facts.rate,
             sample_aspect=facts.sample_aspect,
-            options=_H264_OPTIONS,
+            options=_H264_OPTIONS if self.look.layout == "depth" else _H264_PHOTO_OPTIONS,
             colour=BT709,
             sound=source.audio.streams if self.sound else (),
             tags=_tags(depth, f"colours: {self.look.near_m:g} to {self.look.far_m:g} m, even in log depth"),
@@ -124,9 +128,15 @@ class PictureVideo:
 
 @dataclass
 class MetricVideo:
-    """FFV1 in Matroska, gray16le: millimetres without loss, 0 = unknown. Its timestamps are milliseconds."""
+    """FFV1 in Matroska, gray16le: millimetres without loss, 0 = unknown. Its timestamps are milliseconds.
+
+    Attributes:
+        path: the file.
+        clipped: frames with depths beyond what 16 bits hold, 65.535 m.
+    """
 
     path: Path
+    clipped: int = 0
 
     def check(self, source: Source) -> None:  # noqa: ARG002
         """See `Result.check`."""
@@ -154,7 +164,9 @@ class MetricVideo:
                 depth_m = depth.depth_m
                 if depth_m.shape != (height, width):
                     _, depth_m = fitted(depth.image, depth_m, height, width)
-                grey = av.VideoFrame.from_ndarray(millimetres(depth_m)[0], "gray16le")
+                whole_mm, beyond = millimetres(depth_m)
+                self.clipped += beyond > 0
+                grey = av.VideoFrame.from_ndarray(whole_mm, "gray16le")
                 muxer.add(grey, frame.pts, frame.duration, frame.time_base)
 
             yield add
@@ -169,12 +181,14 @@ class MetricFolder:
         resume: go on where frames are missing.
         name: what the files' names begin with; known from `check` on.
         there: indices of frames that were there before.
+        clipped: frames with depths beyond what 16 bits hold, 65.535 m.
     """
 
     path: Path
     resume: bool = False
     name: str = ""
     there: set[int] = field(default_factory=set)
+    clipped: int = 0
     _times: dict[int, tuple[int, Fraction]] = field(default_factory=dict)
 
     def check(self, source: Source) -> None:
@@ -207,6 +221,7 @@ class MetricFolder:
             self.note(frame)
             if frame.index not in self.there:
                 outputs.save(depth, self._file(frame.index))
+                self.clipped += bool((depth.depth_m > MAX_MM / 1000).any())
 
         try:
             yield add
@@ -245,11 +260,11 @@ class MetricFolder:
                     rows.writerow((self._file(index).name, index, f"{float(pts * time_base):.9f}", pts, time_base))
 
 
-PICTURE_KINDS: dict[str, type[PictureVideo]] = {
+PICTURE_KINDS: dict[str, type[PictureVideo]] = {  # the most widely played first
     ".mp4": PictureVideo,
-    ".m4v": PictureVideo,
-    ".mov": PictureVideo,
     ".mkv": PictureVideo,
+    ".mov": PictureVideo,
+    ".m4v": PictureVideo,
 }
 METRIC_KINDS: dict[str, type[MetricVideo] | type[MetricFolder]] = {
     ".mkv": MetricVideo,
@@ -270,6 +285,11 @@ def metric_result(path: Path, *, resume: bool = False) -> MetricVideo | MetricFo
         )
     kind = METRIC_KINDS[suffix]
     return MetricFolder(path, resume) if kind is MetricFolder else kind(path)
+
+
+def homes_of(streams: Sequence[av.AudioStream]) -> list[str]:
+    """Suffixes of `PICTURE_KINDS` whose containers hold the packets of these streams as they are."""
+    return [suffix for suffix in PICTURE_KINDS if all(fits(stream, suffix) for stream in streams)]
 
 
 def read_metric_video(path: str | Path) -> Iterator[tuple[float, NDArray[np.float32]]]:

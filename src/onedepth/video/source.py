@@ -147,13 +147,14 @@ class Source(Protocol):
         ...
 
 
-def open_source(name: str | Path, span: Span = WHOLE, *, fps: Fraction | None = None) -> Source:
+def open_source(name: str | Path, span: Span = WHOLE, *, fps: Fraction | None = None, sound: bool = False) -> Source:
     """Open what a user names: a video file, a folder of frames or a glob pattern, a capture device.
 
     Args:
         name: path or pattern.
         span: which frames.
         fps: frames per second of pictures; by default 30. A video has its own.
+        sound: read the audio too; whoever asks for it must take its packets.
 
     Raises:
         OnedepthError: there is no such thing, or it cannot be read.
@@ -175,7 +176,7 @@ def open_source(name: str | Path, span: Span = WHOLE, *, fps: Fraction | None = 
         raise OnedepthError(f"--fps: goes with a folder of frames; {name} has its own timestamps")
     from onedepth.video.file_source import FileSource
 
-    return FileSource(path, span)
+    return FileSource(path, span, sound=sound)
 
 
 def next_pts(pts: int | None, last: int | None, duration: int) -> int:

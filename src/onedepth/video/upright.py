@@ -67,7 +67,8 @@ class Upright:
 
 
 def _pixels(frame: av.VideoFrame, pix_fmt: str) -> NDArray[np.uint8]:
-    return np.asarray(frame.to_ndarray(format=pix_fmt, interpolation="BILINEAR", threads=1), np.uint8)
+    # FFmpeg's converter without its scaler, four times as fast. Threads of its own would take the model's cores.
+    return np.asarray(frame.to_ndarray(format=pix_fmt, interpolation="FAST_BILINEAR", threads=1), np.uint8)
 
 
 def _opaque(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
