@@ -69,8 +69,19 @@ def model_rows(name: str | None) -> Rows:
         ("depth range", f"{card.min_depth_m:g}–{card.max_depth_m:g} m for the canonical focal"),
         ("working size", f"{width}×{height} for a 4:3 picture; the aspect follows the picture"),
         ("measured", _measured(card.metrics)),
+        ("uncertainty", _interval(card.interval)),
         ("made by", card.revision),
     ]
+
+
+def _interval(interval: dict[str, Any]) -> str:
+    """What a card says of its intervals (see `onedepth.intervals`)."""
+    if not interval:
+        return "none: the file says nothing of its errors"
+    if "level" not in interval:
+        return "the network's own, not calibrated"
+    tested = f"; {interval['coverage']:.1%} with a factor from other pictures" if "coverage" in interval else ""
+    return f"{interval['level']:.0%} intervals, calibrated on {interval['count']} pictures{tested}"
 
 
 def _recipe_rows(name: str, overrides: Sequence[str]) -> Rows:

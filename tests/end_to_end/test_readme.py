@@ -84,7 +84,7 @@ def test_command(command, place):
         if not SHARED.exists():
             pytest.skip("no ../shared/data/nyu here")
         arguments[arguments.index("../shared/data/nyu")] = str(SHARED)
-    if "onedepth-small" in arguments:
+    if "finetune" in arguments:
         arguments += SMALLER
     if "nyu-half" in arguments and verb == "train":
         arguments += ARCHIVE
