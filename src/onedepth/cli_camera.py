@@ -199,7 +199,7 @@ class _Pace:
 
     @property
     def summary(self) -> str:
-        """The whole session, in one line; latencies of its last minutes."""
+        """All of it, in one line; latencies of its last minutes."""
         text = f"{self._source.facts.label}  {self._frames} frames in {self._seconds:.1f} s"
         if not self._latencies_s:
             return text
