@@ -15,7 +15,7 @@ class StubRuntime:
     def __init__(self) -> None:
         self.metadata = open_runtime("onnxruntime", models.find(), 1).metadata
 
-    def answers(self, images: np.ndarray) -> dict[str, np.ndarray]:
+    def answers(self, images: np.ndarray, *, depth_only: bool = False) -> dict[str, np.ndarray]:
         return {"depth_m": (5 - images[..., 1].astype(np.float32) / 63.75).astype(np.float32)}
 
 

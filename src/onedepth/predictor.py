@@ -118,14 +118,14 @@ class Predictor:
         Raises:
             ModelFileError: the model file does not run on it.
         """
-        return self._answers(image, intrinsics)[0]
+        return self._answers(image, intrinsics, depth_only=True)[0]
 
     def _answers(
-        self, image: NDArray[np.uint8], intrinsics: Intrinsics
+        self, image: NDArray[np.uint8], intrinsics: Intrinsics, *, depth_only: bool = False
     ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
         height, width = image.shape[:2]
         try:
-            answers = self._run.answers(image[None])
+            answers = self._run.answers(image[None], depth_only=depth_only)
             canonical = answers["depth_m"][0]
         except Exception as error:  # whatever the runtime raises: a graph that is not ours, memory
             raise ModelFileError(f"{self.path}: failed on an image of {width}×{height}: {error}") from error

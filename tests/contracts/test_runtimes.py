@@ -49,6 +49,15 @@ def test_a_batch_is_its_images(runtime):
         np.testing.assert_allclose(runtime.answers(image[None])["depth_m"][0], depth_m, rtol=1e-4)
 
 
+def test_depth_alone_is_the_same_depth(runtime):
+    image = picture(48, 64)[None]
+    everything, alone = runtime.answers(image), runtime.answers(image, depth_only=True)
+    assert list(alone) == ["depth_m"]
+    np.testing.assert_array_equal(alone["depth_m"], everything["depth_m"])
+    for answer in everything.values():
+        assert answer.shape == (1, 48, 64) and answer.dtype == np.float32 and (answer > 0).all()
+
+
 def test_results_are_kept(runtime):
     first = runtime.answers(np.zeros((1, 60, 80, 3), np.uint8))["depth_m"]
     before = first.copy()

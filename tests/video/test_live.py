@@ -51,9 +51,9 @@ def test_frames_come_at_their_pace_and_the_newest_first(clip):
 
 def test_a_slow_model_sees_no_old_frames(clip, monkeypatch):
     class Slow(StubRuntime):
-        def answers(self, images):
+        def answers(self, images, **options):
             time.sleep(0.15)
-            return super().answers(images)
+            return super().answers(images, **options)
 
     use(monkeypatch, Slow())
     from onedepth import load

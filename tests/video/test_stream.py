@@ -64,9 +64,9 @@ def test_frames_have_times_and_indices(predictor, tmp_path):
 
 def test_order_is_kept_whoever_is_first(monkeypatch):
     class Uneven(StubRuntime):
-        def answers(self, images):
+        def answers(self, images, **options):
             threading.Event().wait(0.02 * (images[0, 0, 0, 0] % 3 == 0))
-            return super().answers(images)
+            return super().answers(images, **options)
 
     use(monkeypatch, Uneven())
     frames = [(frame.index, depth.image[0, 0, 0]) for frame, depth in onedepth.load().stream(Counted(30))]

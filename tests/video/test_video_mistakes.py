@@ -167,9 +167,9 @@ from onedepth import predictor
 from onedepth.cli import main
 from stub_runtime import StubRuntime
 class Slow(StubRuntime):
-    def answers(self, images):
+    def answers(self, images, **options):
         time.sleep({pause})
-        return super().answers(images)
+        return super().answers(images, **options)
 stub = Slow()
 predictor.open_runtime = lambda *_: stub
 {before}

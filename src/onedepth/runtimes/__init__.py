@@ -23,8 +23,8 @@ class Runtime(Protocol):
 
     def __init__(self, path: Path, threads: int | None = None) -> None: ...
 
-    def answers(self, images: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-        """All outputs of the file by name, for images `[N, H, W, 3]`.
+    def answers(self, images: NDArray[np.uint8], *, depth_only: bool = False) -> dict[str, NDArray[np.float32]]:
+        """All outputs of the file by name, for images `[N, H, W, 3]`, or depth alone, which takes less time.
 
         "depth_m" `[N, H, W]`, metres for the canonical focal; "uncertainty" of the same shape where the file has it:
         nine of ten truths lie in depth_m · exp(± uncertainty).

@@ -29,13 +29,17 @@ class OnnxRuntime:
             self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime raises a dozen unrelated classes
             raise ModelFileError(f"{path}: not a readable ONNX file ({_first_sentence(error)})") from error
+        # What leads to no output that was asked for is not computed.
+        self._to_outputs = onnxruntime.RunOptions()
+        self._to_outputs.only_execute_path_to_fetches = True
         self._outputs = [output.name for output in self._session.get_outputs()]
         self.metadata = self._session.get_modelmeta().custom_metadata_map
 
-    def answers(self, images: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-        """All outputs by name, for images `[N, H, W, 3]`; see `Runtime`."""
-        values = self._session.run(self._outputs, {"image": images})
-        return {name: np.asarray(value) for name, value in zip(self._outputs, values, strict=True)}
+    def answers(self, images: NDArray[np.uint8], *, depth_only: bool = False) -> dict[str, NDArray[np.float32]]:
+        """All outputs by name, for images `[N, H, W, 3]`, or depth alone; see `Runtime`."""
+        wanted = ["depth_m"] if depth_only else self._outputs
+        values = self._session.run(wanted, {"image": images}, self._to_outputs)
+        return {name: np.asarray(value) for name, value in zip(wanted, values, strict=True)}
 
 
 def _first_sentence(error: Exception) -> str:
