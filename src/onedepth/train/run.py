@@ -11,13 +11,14 @@ RUN/pretraining/       a run like this one, made first, where the recipe asks fo
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import logging
 import os
 import sys
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -288,14 +289,7 @@ def train(
         log_every_n_steps=10,
         use_distributed_sampler=False,
     )
-    with warnings.catch_warnings():
-        # Lightning 2.6 with torch 2.10 and above; nothing that we or a user could mend.
-        warnings.filterwarnings("ignore", r".*LeafSpec.* is deprecated", FutureWarning)
-        # It is: its order begins where the run was broken off.
-        warnings.filterwarnings("ignore", ".*ended before the epoch ended and your dataloader is not resumable.*")
-        # Advice on worker processes: the cache makes them needless.
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        warnings.filterwarnings("ignore", message=".*number of training batches.*smaller than the logging interval.*")
+    with _expected_warnings():
         try:
             trainer.fit(module, ckpt_path=str(checkpoint) if going_on else None)
         except SystemExit as end:  # what Lightning makes of Ctrl-C
@@ -314,6 +308,22 @@ def _open(recipe: Recipe, say: Callable[[str], None]) -> tuple[PairData, PairDat
         if pairs is not None:
             check_apart(pairs, val_pairs)
     return train_pairs, beside_pairs, val_pairs
+
+
+@contextlib.contextmanager
+def _expected_warnings() -> Iterator[None]:
+    """Without what Lightning says of things that are meant to be as they are."""
+    with warnings.catch_warnings():
+        # Lightning 2.6 with torch 2.10 and above; nothing that we or a user could mend.
+        warnings.filterwarnings("ignore", r".*LeafSpec.* is deprecated", FutureWarning)
+        # It is: its order begins where the run was broken off.
+        warnings.filterwarnings("ignore", ".*ended before the epoch ended and your dataloader is not resumable.*")
+        # So they are, where the recipe freezes normalisation.
+        warnings.filterwarnings("ignore", r".*module\(s\) in eval mode at the start of training.*")
+        # Advice on worker processes: the cache makes them needless.
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=".*number of training batches.*smaller than the logging interval.*")
+        yield
 
 
 def load(folder: Path, checkpoint: str = BEST) -> DepthModule:
