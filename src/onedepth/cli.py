@@ -243,7 +243,9 @@ def export(
     run: Annotated[Path, Parameter(help="Folder of a training run.")],
     *,
     out: Annotated[Path, Parameter(name=["--out", "-o"], help="The model file to write.")],
-    checkpoint: Annotated[Literal["best", "last"], Parameter(help="Which epoch.")] = "best",
+    checkpoint: Annotated[
+        Literal["best", "last", "mean"], Parameter(help="Which epoch's weights; mean is that of best and last.")
+    ] = "best",
     measure: Annotated[
         bool, Parameter(help="Measure the file on the recipe's val data and write it on its card.")
     ] = True,
@@ -251,11 +253,11 @@ def export(
     """Make a model file of a run, and prove that it answers the run's metres."""
     with _wing():
         from onedepth.train import export as exporter
-        from onedepth.train.run import BEST, LAST
+        from onedepth.train.run import BEST, LAST, load_mean
         from onedepth.train.run import load as load_run
     if out.suffix != ".onnx":
         raise OutputError(f"{out}: a model file's name ends in .onnx")
-    module = load_run(run, BEST if checkpoint == "best" else LAST)
+    module = load_mean(run) if checkpoint == "mean" else load_run(run, BEST if checkpoint == "best" else LAST)
     card, agreements, report = exporter.export_run(module, out, measure=measure)
     for item in agreements:
         print(f"{item.relative_error:9.1e} relative to the torch network: {item.name}")

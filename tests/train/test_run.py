@@ -380,6 +380,14 @@ def test_a_prediction_has_the_pictures_size_and_follows_its_camera(undisturbed):
     np.testing.assert_allclose(farther, 2 * depth_m, rtol=1e-5)
 
 
+def test_the_mean_of_best_and_last(undisturbed):
+    folder, _ = undisturbed
+    best, last, mean = (m.state_dict() for m in (run.load(folder), run.load(folder, run.LAST), run.load_mean(folder)))
+    for key, value in mean.items():
+        if value.is_floating_point():
+            torch.testing.assert_close(value, (best[key] + last[key]) / 2)
+
+
 # Pretraining
 
 

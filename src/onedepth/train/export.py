@@ -269,7 +269,7 @@ def _write_card(path: Path, card: ModelCard) -> None:
 
 
 def _for_card(report: Report, source: Source) -> dict[str, object]:
-    where = source.model_dump(mode="json", exclude_none=True)
+    where = source.model_dump(mode="json", exclude_none=True, exclude={"damaged"})
     if "path" in where:
         where["path"] = Path(where["path"]).name  # what it is called, not where it lies on one machine
     return {
