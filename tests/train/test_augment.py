@@ -19,6 +19,21 @@ from onedepth.train.recipe import AugmentConfig, NetworkConfig
 STILL = AugmentConfig(mirror=0, channel_permutation=0)
 STRONG = AugmentConfig(mirror=0.5, channel_permutation=0, zoom=3, aspect=1.5, rotation_deg=30)
 WHOLE = torch.eye(3)[None]
+EVERYTHING = AugmentConfig(
+    mirror=0.5,
+    channel_permutation=0.5,
+    zoom=2,
+    aspect=1.2,
+    rotation_deg=10,
+    colour=1,
+    blur=0.5,
+    noise=0.1,
+    erase=1,
+    turn=0.5,
+    jpeg=0.5,
+    cut_depth=0.5,
+    inside=0.5,
+)
 HALF = torch.diag(torch.tensor([0.5, 0.5, 1.0]))[None]
 
 
@@ -362,23 +377,8 @@ def test_a_picture_looks_the_same_in_any_company(config: AugmentConfig):
 
 
 def test_the_same_seed_gives_the_same_view():
-    config = AugmentConfig(
-        mirror=0.5,
-        channel_permutation=0.5,
-        zoom=2,
-        aspect=1.2,
-        rotation_deg=10,
-        colour=1,
-        blur=0.5,
-        noise=0.1,
-        erase=1,
-        turn=0.5,
-        jpeg=0.5,
-        cut_depth=0.5,
-        inside=0.5,
-    )
     batch = where_is_what()
-    first, again, other = (random_view(batch, config, seed) for seed in (7, 7, 8))
+    first, again, other = (random_view(batch, EVERYTHING, seed) for seed in (7, 7, 8))
     for name in vars(first):
         assert torch.equal(getattr(first, name), getattr(again, name)), name
     assert not torch.equal(first.image, other.image)
@@ -408,25 +408,10 @@ def test_the_share_of_pictures_whose_colours_change(setting, share: float):
 
 
 def test_a_picture_draws_the_same_however_its_batch_is_dealt_out():
-    everything = AugmentConfig(
-        mirror=0.5,
-        channel_permutation=0.5,
-        zoom=2,
-        aspect=1.2,
-        rotation_deg=10,
-        colour=1,
-        blur=0.5,
-        noise=0.1,
-        erase=1,
-        turn=0.5,
-        jpeg=0.5,
-        cut_depth=0.5,
-        inside=0.5,
-    )
     whole = repeated(where_is_what(), 6)
-    view = Augment(everything, network())(whole, Draws(3, 6))
+    view = Augment(EVERYTHING, network())(whole, Draws(3, 6))
     for places in ([0, 2, 4], [1, 3, 5], [4]):
-        share = Augment(everything, network())(repeated(where_is_what(), len(places)), Draws(3, 6, places))
+        share = Augment(EVERYTHING, network())(repeated(where_is_what(), len(places)), Draws(3, 6, places))
         for name in vars(view):
             torch.testing.assert_close(getattr(share, name), getattr(view, name)[places])
 
