@@ -81,7 +81,7 @@ def describe(config: NetworkConfig) -> Description:
     """
     with torch.device("meta"):
         network: Any = DepthNetwork(config, weights="random").eval()
-    height, width = (-(-side // network.stride) * network.stride for side in config.size)
+    height, width = (-(-side // network.stride) * network.stride for side in config.predict_size or config.size)
     image = torch.empty(1, 3, height, width, device="meta")
     try:
         encoder_macs, features = count_macs(network.encoder, image)

@@ -50,7 +50,7 @@ CHECK_SIZES = ((480, 640), (97, 131), (1200, 1600), (640, 480), (270, 480), (31,
 BEFORE = """
 <ir_version: 9, opset_import: ["": {opset}]>
 before (uint8[N, H, W, 3] image) => (float[N, 3, h, w] rgb, int64[2] sides, double stretch)
-<int64[1] three = {{3}}, double area = {{{area}.0}}, double multiple = {{{multiple}.0}},
+<int64[1] three = {{3}}, double area = {{{area}.0}}, double learned = {{{learned}.0}}, double multiple = {{{multiple}.0}},
  double shortest = {{{shortest}.0}}, double longest = {{{longest}.0}}, float levels = {{255.0}}>
 {{
     batch = Shape <start = 0, end = 1> (image)
@@ -68,7 +68,7 @@ before (uint8[N, H, W, 3] image) => (float[N, 3, h, w] rgb, int64[2] sides, doub
     working_sides = Cast <to = 7> (working)
     working_count = ReduceProd <keepdims = 0> (working_sides)
     working_pixels = Cast <to = 11> (working_count)
-    enlarged = Div (working_pixels, area)
+    enlarged = Div (working_pixels, learned)
     stretch = Sqrt (enlarged)
     planes = Transpose <perm = [0, 3, 1, 2]> (image)
     values = Cast <to = 1> (planes)
@@ -148,14 +148,14 @@ def export(module: DepthModule, path: Path, interval: dict[str, Any] | None = No
         canonical_focal=config.canonical_focal,
         min_depth_m=config.min_depth_m,
         max_depth_m=config.max_depth_m,
-        working_area=config.size[0] * config.size[1],
+        working_area=config.predict_area,
         working_multiple=network.stride,
         recipe=recipe.model_dump(mode="json"),
         revision=revision(),
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         interval=(interval or {"factor": 1.0}) if config.uncertainty else {},
     )
-    model = _whole_graph(_network_graph(network), card)
+    model = _whole_graph(_network_graph(network), card, learned_area=config.size[0] * config.size[1])
     model.doc_string = "image: uint8 RGB [N, H, W, 3]; depth_m: float32 [N, H, W], metres for the canonical focal"
     if config.uncertainty:
         model.doc_string += "; uncertainty: float32 [N, H, W], nine of ten truths lie in depth_m * exp(+-uncertainty)"
@@ -283,8 +283,7 @@ def _for_card(report: Report, source: Source) -> dict[str, object]:
 def _network_graph(network: DepthNetwork) -> onnx.ModelProto:
     # Sizes are multiples of the stride, so that no arithmetic on shapes enters the graph.
     stride = network.stride
-    height, width = network.config.size
-    most = longest_side(height * width, stride) // stride
+    most = longest_side(network.config.predict_area, stride) // stride
     rows, columns = Dim("rows", min=2, max=most), Dim("columns", min=2, max=most)
     example = torch.rand(2, 3, 4 * stride, 6 * stride)
     wrapped = _Aligned(network).eval().to("cpu")
@@ -310,12 +309,13 @@ def _network_graph(network: DepthNetwork) -> onnx.ModelProto:
     return program.model_proto
 
 
-def _whole_graph(network: onnx.ModelProto, card: ModelCard) -> onnx.ModelProto:
+def _whole_graph(network: onnx.ModelProto, card: ModelCard, learned_area: int) -> onnx.ModelProto:
     uncertain = bool(card.interval)
     before = onnx.parser.parse_model(
         BEFORE.format(
             opset=OPSET,
             area=card.working_area,
+            learned=learned_area,
             multiple=card.working_multiple,
             shortest=MIN_SIDE,
             longest=longest_side(card.working_area, card.working_multiple),

@@ -195,7 +195,7 @@ class DepthModule(pl.LightningModule):
         config = self.recipe.network
         height, width = image.shape[-2:]
         area = config.size[0] * config.size[1]
-        size = working_size(height, width, area, self.network.stride)
+        size = working_size(height, width, config.predict_area, self.network.stride)
         small = F.interpolate(image, size, mode="bilinear", antialias=True, align_corners=False) / 255
         answers = self.network.answers(small).to(image.dtype)
         depth = self.network.depth_m(answers[:, :1])

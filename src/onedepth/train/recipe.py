@@ -21,6 +21,9 @@ from onedepth.errors import RecipeError
 from onedepth.train.section import Section
 from onedepth.train.sources import SOURCES, Source
 
+HEADS = 4
+"""Of each layer of attention."""
+
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -72,8 +75,12 @@ class DecoderConfig(Section):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     reduction: Literal[2, 4, 8] = 2
     """The answer's resolution: 1/2 of the image's (the paper); for 1/4 or 1/8 the last blocks are left out."""
+    attention: Annotated[int, Field(ge=0, le=8)] = 0
+    """Layers of self-attention over the coarsest map, before the blocks: each place then sees the whole picture."""
     activations: Literal[1, 2] = 2
     """LeakyReLUs in a block: after both convolutions, or (1, the authors' released weights) after the second only."""
+    attention: Annotated[int, Field(ge=0, le=8)] = 0
+    """Layers of self-attention over the coarsest map, before the blocks: each place sees the whole picture."""
     upsampling: Literal["half_pixel", "align_corners"] = "half_pixel"
     """Where the samples of bilinear up-sampling lie; "align_corners" is the authors' released weights'."""
 
@@ -87,6 +94,9 @@ class NetworkConfig(Section):
     """How the last convolution becomes reciprocal depth: as it is (the paper), or through exp."""
     size: tuple[Side, Side] = (256, 320)
     """Working height and width in training; a model file keeps their area and takes the picture's aspect."""
+    predict_size: tuple[Side, Side] | None = None
+    """Working height and width of the model file, and of validation, where they are not those of training. Zoomed
+    views show things larger than whole pictures do; a larger picture makes up for that (arXiv 1906.06423)."""
     min_depth_m: Positive = 0.1
     max_depth_m: Positive = 10.0
     uncertainty: bool = False
@@ -98,9 +108,17 @@ class NetworkConfig(Section):
     def _ordered(self) -> NetworkConfig:
         if self.min_depth_m >= self.max_depth_m:
             raise ValueError(f"min_depth_m {self.min_depth_m} is not below max_depth_m {self.max_depth_m}")
+        if self.decoder.attention and self.decoder.width % HEADS:
+            raise ValueError(f"decoder.width {self.decoder.width} is not a multiple of {HEADS}, attention's heads")
         if any(side % self.decoder.reduction for side in self.size):
             raise ValueError(f"size {list(self.size)} is not a multiple of decoder.reduction {self.decoder.reduction}")
         return self
+
+    @property
+    def predict_area(self) -> int:
+        """Pixels at which a whole picture is worked on."""
+        height, width = self.predict_size or self.size
+        return height * width
 
     @property
     def reciprocal_scale(self) -> float:
@@ -214,7 +232,8 @@ def pretraining_recipe(recipe: Recipe) -> Recipe | None:
     before = recipe.pretraining
     if before is None or recipe.start is not None:
         return None
-    network = recipe.network.model_copy(update={} if before.size is None else {"size": before.size})
+    sizes = {} if before.size is None else {"size": before.size, "predict_size": None}
+    network = recipe.network.model_copy(update=sizes)
     return recipe.model_copy(
         update={
             "name": f"{recipe.name}-pretraining",
