@@ -26,6 +26,7 @@ from onedepth.canonical import NYU_FOCAL, canonical_focal_px
 Float = NDArray[np.floating]  # float32 throughout
 
 ROUNDS = 3
+EVERY = 3  # pixels in reading order, of which one takes part: flow and depth are smooth, and the unknowns only six
 MOST = 0.1  # of Δ ln Z between two frames: at 30 a second, 9 m/s towards a wall at 3 m
 # Hold the unknowns to zero where nothing tells them, as in a picture without texture; relative to one pixel's equation.
 _HOLD_T, _HOLD_TURN = 1e-4, 1e-6
@@ -68,9 +69,17 @@ def depth_change(motion: Float, log: Float, size: tuple[int, int], factor: int) 
     shape = (log.shape[0], log.shape[1])
     grid = _grid(shape, size, factor)
     near = np.exp(np.median(log) - log).ravel()  # 1 / Z, around 1
+    unknowns = _camera_motion(motion.reshape(2, -1)[:, ::EVERY], near[::EVERY], grid)
+    change = unknowns[2] * near + unknowns[3] * grid.y - unknowns[4] * grid.x
+    return np.clip(change, -MOST, MOST).reshape(shape)
+
+
+def _camera_motion(motion: Float, near: Float, grid: _Grid) -> Float:
+    """t and ω `[6]`, by flow `[2, n]` and 1 / Z `[n]` at every so many-th pixel."""
+    x, y = grid.x[::EVERY], grid.y[::EVERY]
     none = np.zeros_like(near)
-    along_x = np.concatenate((np.stack((near, none, -grid.x * near)), grid.turn_x))
-    along_y = np.concatenate((np.stack((none, near, -grid.y * near)), grid.turn_y))
+    along_x = np.concatenate((np.stack((near, none, -x * near)), grid.turn_x[:, ::EVERY]))
+    along_y = np.concatenate((np.stack((none, near, -y * near)), grid.turn_y[:, ::EVERY]))
     equations = np.concatenate((along_x, along_y), axis=1)  # [6, 2n]
     seen = motion.reshape(-1) * np.float32(1 / grid.focal)
     count = near.size
@@ -83,8 +92,7 @@ def depth_change(motion: Float, log: Float, size: tuple[int, int], factor: int) 
         unknowns = np.linalg.solve(matrix, weighted @ seen).astype(np.float32)
         off = (unknowns @ equations - seen) * np.float32(grid.focal)
         square = off[:count] ** 2 + off[count:] ** 2
-        typical = max(2 * float(np.median(square[::3])), 0.01)  # squared pixels
+        typical = max(2 * float(np.median(square)), 0.01)  # squared pixels
         weights = 1 / (1 + square * np.float32(1 / typical))
         weights *= weights
-    change = unknowns[2] * near + unknowns[3] * grid.y - unknowns[4] * grid.x
-    return np.clip(change, -MOST, MOST).reshape(shape)
+    return unknowns

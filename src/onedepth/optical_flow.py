@@ -104,17 +104,27 @@ def blurred(values: Float, sigma: float) -> Float:
 
 
 def gradient(values: Float) -> tuple[Float, Float]:
-    """Central differences along x and y, `[h, w]` each."""
-    padded = np.pad(values, 1, mode="edge")
-    half = np.float32(0.5)
-    return (padded[1:-1, 2:] - padded[1:-1, :-2]) * half, (padded[2:, 1:-1] - padded[:-2, 1:-1]) * half
+    """Central differences along x and y, `[h, w]` each; at the border, beyond which values are held, half of a step."""
+    half = values * np.float32(0.5)
+    return _differences(half.T).T, _differences(half)
+
+
+def _differences(half: Float) -> Float:
+    """Along the first axis, of half the values. Without np.pad, which takes longer than all of this."""
+    result = np.empty_like(half)
+    np.subtract(half[2:], half[:-2], out=result[1:-1])
+    last = len(half) - 1
+    np.subtract(half[min(1, last)], half[0], out=result[0])
+    np.subtract(half[last], half[max(0, last - 1)], out=result[last])
+    return result
 
 
 def halved(values: Float) -> Float:
     """Means of 2 × 2 pixels; an odd last row or column is held."""
     height, width = values.shape
-    padded = np.pad(values, ((0, height % 2), (0, width % 2)), mode="edge")
-    rows = padded[::2] + padded[1::2]
+    if height % 2 or width % 2:
+        values = np.pad(values, ((0, height % 2), (0, width % 2)), mode="edge")
+    rows = values[::2] + values[1::2]
     return (rows[:, ::2] + rows[:, 1::2]) * np.float32(0.25)
 
 

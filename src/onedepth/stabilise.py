@@ -29,6 +29,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from onedepth.blas import one_thread
 from onedepth.ego_motion import depth_change
 from onedepth.optical_flow import blurred, doubled, flow, gradient, halved, inside, pyramid, sample
 from onedepth.reduction import Reduction
@@ -98,9 +99,10 @@ class Causal:
 
     def push(self, image: NDArray[np.uint8], depth_m: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         """See `Stabiliser`; one frame in, one out."""
-        frame, state, _ = _follow(self._before, image, depth_m)
-        self._before = (frame, state)
-        return [_corrected(depth_m, frame, state.log)]
+        with one_thread():
+            frame, state, _ = _follow(self._before, image, depth_m)
+            self._before = (frame, state)
+            return [_corrected(depth_m, frame, state.log)]
 
     def finish(self) -> list[NDArray[np.float32]]:
         """Nothing is held back; the frames so far are forgotten."""
@@ -127,7 +129,8 @@ class BothWays:
         if self._held and self._held[-1].frame.reduction.size != _size(depth_m):
             ready = self.finish()
         before = (self._held[-1].frame, self._held[-1].state) if self._held else None
-        frame, state, begins = _follow(before, image, depth_m)
+        with one_thread():
+            frame, state, begins = _follow(before, image, depth_m)
         self._held.append(_Held(frame, state, begins, depth_m))
         if len(self._held) >= AHEAD + CHUNK:
             ready += self._released(CHUNK)
@@ -139,6 +142,10 @@ class BothWays:
 
     def _released(self, count: int) -> list[NDArray[np.float32]]:
         """The first `count` of what is held."""
+        with one_thread():
+            return self._smoothed(count)
+
+    def _smoothed(self, count: int) -> list[NDArray[np.float32]]:
         ready: list[NDArray[np.float32]] = []
         later: _State | None = None
         for number in range(len(self._held) - 1, -1, -1):
