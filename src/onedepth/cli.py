@@ -17,6 +17,7 @@ from onedepth.cli_data import app as data_app
 from onedepth.cli_evaluate import evaluate
 from onedepth.cli_import import import_keras
 from onedepth.cli_rooms import render_rooms
+from onedepth.cli_steadiness import evaluate_video
 from onedepth.cli_video import video
 from onedepth.errors import MissingExtraError, OnedepthError, OutputError
 from onedepth.progress import progress
@@ -46,6 +47,7 @@ LARGEST_PNG_M = 65.535  # uint16 millimetres
 DONE, SOME_FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 app.command(evaluate)
+app.command(evaluate_video)
 app.command(video)
 app.command(camera)
 

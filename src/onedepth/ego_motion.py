@@ -75,7 +75,7 @@ def depth_change(motion: Float, log: Float, size: tuple[int, int], factor: int) 
 
 
 def _camera_motion(motion: Float, near: Float, grid: _Grid) -> Float:
-    """t and ω `[6]`, by flow `[2, n]` and 1 / Z `[n]` at every so many-th pixel."""
+    """Motion t and turn ω of the camera `[6]`, by flow `[2, n]` and 1 / Z `[n]` at every so many-th pixel."""
     x, y = grid.x[::EVERY], grid.y[::EVERY]
     none = np.zeros_like(near)
     along_x = np.concatenate((np.stack((near, none, -x * near)), grid.turn_x[:, ::EVERY]))

@@ -34,6 +34,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from onedepth.blas import one_thread
 from onedepth.depth import Intrinsics
 from onedepth.optical_flow import flow, inside, pyramid, sample
 from onedepth.reduction import Reduction
@@ -143,11 +144,12 @@ class Flicker:
             raise ValueError(f"image is of size {size}, depth_m of {depth_m.shape}; expected the same")
         if self._reduction is None or self._reduction.size != size:
             self._reduction, self._before = Reduction(size, SIDE), None
-        grey = self._reduction.grey(image)
-        log, _ = self._reduction.log_depth(depth_m)
-        now = (grey, pyramid(grey), log)
-        if self._before is not None and not self._mean.add(_followed_changes(now, self._before)):
-            self.apart += 1
+        with one_thread():
+            grey = self._reduction.grey(image)
+            log, _ = self._reduction.log_depth(depth_m)
+            now = (grey, pyramid(grey), log)
+            if self._before is not None and not self._mean.add(_followed_changes(now, self._before)):
+                self.apart += 1
         self._before = now
         self.frames += 1
 

@@ -50,8 +50,9 @@ CHECK_SIZES = ((480, 640), (97, 131), (1200, 1600), (640, 480), (270, 480), (31,
 BEFORE = """
 <ir_version: 9, opset_import: ["": {opset}]>
 before (uint8[N, H, W, 3] image) => (float[N, 3, h, w] rgb, int64[2] sides, double stretch)
-<int64[1] three = {{3}}, double area = {{{area}.0}}, double learned = {{{learned}.0}}, double multiple = {{{multiple}.0}},
- double shortest = {{{shortest}.0}}, double longest = {{{longest}.0}}, float levels = {{255.0}}>
+<int64[1] three = {{3}}, double area = {{{area}.0}}, double learned = {{{learned}.0}},
+ double multiple = {{{multiple}.0}}, double shortest = {{{shortest}.0}},
+ double longest = {{{longest}.0}}, float levels = {{255.0}}>
 {{
     batch = Shape <start = 0, end = 1> (image)
     sides = Shape <start = 1, end = 3> (image)
