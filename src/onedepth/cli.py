@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from cyclopts import App, CycloptsError, Group, Parameter
+from cyclopts import App, CycloptsError, Parameter
 
 from onedepth import __version__
 from onedepth.cli_camera import camera
 from onedepth.cli_data import app as data_app
 from onedepth.cli_evaluate import evaluate
 from onedepth.cli_import import import_keras
+from onedepth.cli_options import Focal, Fov, Model, Runtime, Threads
 from onedepth.cli_rooms import render_rooms
 from onedepth.cli_steadiness import evaluate_video
 from onedepth.cli_video import video
@@ -30,14 +31,8 @@ app = App(name="onedepth", help="Metric depth from one image.", version=__versio
 app.command(import_keras)
 app.command(render_rooms)
 app.command(data_app)
-CAMERA = Group("Camera", help="Sets the scale of the metres. Without it: the picture's EXIF data, else a usual camera.")
 
 Inputs = Annotated[list[str], Parameter(help="Pictures, folders of pictures, or quoted glob patterns.", negative=())]
-Model = Annotated[str | None, Parameter(help="Model file, or name of a model in the package.")]
-Runtime = Annotated[Literal["onnxruntime", "openvino"], Parameter(help="What runs the model file.")]
-Threads = Annotated[int | None, Parameter(help="CPU threads; by default all cores.")]
-Focal = Annotated[float | None, Parameter(group=CAMERA, help="Focal length in pixels of the picture.")]
-Fov = Annotated[float | None, Parameter(group=CAMERA, help="Horizontal field of view in degrees.")]
 Megapixels = Annotated[
     float | None, Parameter(help="Refuse larger pictures before they are decoded.", show_default="120")
 ]

@@ -9,8 +9,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 
-from cyclopts import Group, Parameter
+from cyclopts import Parameter
 
+from onedepth.cli_options import COLOURS, Colormap, Focal, Fov, Layout, Model, Runtime, Threads
 from onedepth.cli_video import check_colormap, complain, default_stabiliser, parse_rate, parse_time, stoppable
 from onedepth.errors import OnedepthError
 
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 
     from onedepth.video.live_source import LiveSource
     from onedepth.video.source import Frame
-
-CAMERA = Group("Camera", help="Sets the scale of the metres. Without it a usual camera is assumed.")
-COLOURS = Group("Colours", help="How it looks.")
 
 Where = Literal["window", "page", "none"]
 _WINDOW = 10_000  # latencies that are remembered
@@ -70,25 +68,20 @@ def camera(
     seconds: Annotated[str | None, Parameter(help="Stop after so long.", show_default="until Ctrl-C")] = None,
     size: Annotated[str | None, Parameter(help="Asked of the camera, as in 1280x720.")] = None,
     fps: Annotated[str | None, Parameter(help="Frames per second asked of the camera.")] = None,
-    layout: Annotated[
-        Literal["depth", "side-by-side", "overlay"], Parameter(group=COLOURS, help="What a frame shows.")
-    ] = "side-by-side",
+    layout: Layout = "side-by-side",
     colour_range: Annotated[
         str | None,
         Parameter(name="--range", group=COLOURS, help="Metres, as in 0.5:8.", show_default="from the first second"),
     ] = None,
-    colormap: Annotated[
-        str | None,
-        Parameter(group=COLOURS, help="Any name of the cmap catalogue.", show_default="cmocean:thermal"),
-    ] = None,
+    colormap: Colormap = None,
     stabilize: Annotated[
         Literal["off", "fast"] | None, Parameter(help="Take out flicker.", show_default="fast")
     ] = None,
-    focal: Annotated[float | None, Parameter(group=CAMERA, help="Focal length in pixels of a frame.")] = None,
-    fov: Annotated[float | None, Parameter(group=CAMERA, help="Horizontal field of view in degrees.")] = None,
-    model: Annotated[str | None, Parameter(help="Model file, or name of a model in the package.")] = None,
-    runtime: Annotated[Literal["onnxruntime", "openvino"], Parameter(help="What runs the model file.")] = "onnxruntime",
-    threads: Annotated[int | None, Parameter(help="CPU threads; by default all cores.")] = None,
+    focal: Focal = None,
+    fov: Fov = None,
+    model: Model = None,
+    runtime: Runtime = "onnxruntime",
+    threads: Threads = None,
 ) -> int:
     """Live depth of a camera, with its latency.
 

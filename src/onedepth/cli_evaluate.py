@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
 
 from onedepth.cli_layout import AS_RECOGNISED, LayoutOptions
+from onedepth.cli_options import Runtime, Threads
 from onedepth.errors import OnedepthError
 from onedepth.progress import progress
 
@@ -62,8 +63,8 @@ def evaluate(
         Path | None,
         Parameter(group=RESULTS, help="One page with tables, curves and the worst images; it holds the pictures."),
     ] = None,
-    runtime: Annotated[Literal["onnxruntime", "openvino"], Parameter(help="What runs the model file.")] = "onnxruntime",
-    threads: Annotated[int | None, Parameter(help="CPU threads; by default all cores.")] = None,
+    runtime: Runtime = "onnxruntime",
+    threads: Threads = None,
 ) -> int:
     """Measure model files, or another program's predictions, on RGB-D pairs.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from onedepth.cli_options import Model, Runtime, Threads
 from onedepth.cli_video import complain
 from onedepth.errors import OnedepthError
 from onedepth.progress import frame_progress
@@ -39,10 +40,10 @@ def evaluate_video(
         list[Literal["off", "fast", "best"]] | None,
         Parameter(help="Ways to compare; may be repeated.", show_default="all", negative=()),
     ] = None,
-    model: Annotated[str | None, Parameter(help="Model file, or name of a model in the package.")] = None,
+    model: Model = None,
     json: Annotated[Path | None, Parameter(help="File for all figures, unrounded.")] = None,
-    runtime: Annotated[Literal["onnxruntime", "openvino"], Parameter(help="What runs the model file.")] = "onnxruntime",
-    threads: Annotated[int | None, Parameter(help="CPU threads; by default all cores.")] = None,
+    runtime: Runtime = "onnxruntime",
+    threads: Threads = None,
 ) -> int:
     """Measure how much the depths of a video flicker, frame by frame and stabilised.
 

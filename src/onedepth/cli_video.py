@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Group, Parameter
 
+from onedepth.cli_options import COLOURS, Colormap, Focal, Fov, Layout, Model, Runtime, Threads
 from onedepth.errors import OnedepthError, OutputError
 from onedepth.progress import frame_progress
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from onedepth.video.source import Source
 
 SPAN = Group("Span", help="Which frames. Times are seconds, or [H:]MM:SS, from the video's beginning.")
-COLOURS = Group("Colours", help="How the picture video looks.")
-CAMERA = Group("Camera", help="Sets the scale of the metres. Without it: EXIF data of frames, else a usual camera.")
 
 
 def video(
@@ -44,9 +43,7 @@ def video(
         Parameter(help="Metres for machines, without loss: a file in .mkv (FFV1, 16 bit) or a folder of 16-bit PNGs."),
     ] = None,
     picture: Annotated[bool, Parameter(help="Write the picture video; --no-picture with --metric alone.")] = True,
-    layout: Annotated[
-        Literal["depth", "side-by-side", "overlay"], Parameter(group=COLOURS, help="What a frame shows.")
-    ] = "depth",
+    layout: Layout = "depth",
     colour_range: Annotated[
         str | None,
         Parameter(
@@ -56,10 +53,7 @@ def video(
             show_default="fixed from frames all over the video",
         ),
     ] = None,
-    colormap: Annotated[
-        str | None,
-        Parameter(group=COLOURS, help="Any name of the cmap catalogue.", show_default="cmocean:thermal"),
-    ] = None,
+    colormap: Colormap = None,
     legend: Annotated[bool, Parameter(group=COLOURS, help="A bar in metres beside the picture.")] = True,
     audio: Annotated[bool, Parameter(help="Let the sound through, as it is.")] = True,
     stabilize: Annotated[
@@ -76,11 +70,11 @@ def video(
     resume: Annotated[
         bool, Parameter(negative=(), help="Go on with a folder of PNGs; with --metric FOLDER --no-picture.")
     ] = False,
-    focal: Annotated[float | None, Parameter(group=CAMERA, help="Focal length in pixels of a frame.")] = None,
-    fov: Annotated[float | None, Parameter(group=CAMERA, help="Horizontal field of view in degrees.")] = None,
-    model: Annotated[str | None, Parameter(help="Model file, or name of a model in the package.")] = None,
-    runtime: Annotated[Literal["onnxruntime", "openvino"], Parameter(help="What runs the model file.")] = "onnxruntime",
-    threads: Annotated[int | None, Parameter(help="CPU threads; by default all cores.")] = None,
+    focal: Focal = None,
+    fov: Fov = None,
+    model: Model = None,
+    runtime: Runtime = "onnxruntime",
+    threads: Threads = None,
 ) -> int:
     """Depth in metres for every frame of a video.
 

@@ -160,6 +160,13 @@ def test_a_batch_of_damaged_pairs_alone_is_empty():
     assert batch.damaged == ("a.png: broken", "b.png: broken")
 
 
+def test_a_damaged_pair_beside_is_told_apart():
+    items = Items([numbered(40, 50)] * 2, (48, 64), cache=True, beside=PartlyDamaged([numbered(40, 50)] * 2))
+    batch = collate([items[0], items[2], items[3]])
+    assert (batch.damaged, batch.damaged_beside) == ((), ("one.png: cannot be read",))
+    assert batch.number.tolist() == [0, 2]
+
+
 def test_workers_by_default(monkeypatch):
     monkeypatch.setattr("os.cpu_count", lambda: 6)
     assert worker_count("auto", cache=True) == 0

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from command_line import write_pairs
 from onedepth.errors import DataError
+from onedepth.train.augment import Batch
+from onedepth.train.module import DepthModule
+from onedepth.train.recipe import parse
 from onedepth.train.sources import FolderSource, check_apart, checked, open_source
 
 
@@ -69,3 +75,19 @@ def test_val_pairs_are_not_trained_on(folder: Path, tmp_path_factory: pytest.Tem
     elsewhere = tmp_path_factory.mktemp("elsewhere")  # the same ids of another place are other pairs
     write_pairs(elsewhere, ("val", "val", "val", "val"))
     check_apart(train, open_source(folder_source(elsewhere)))
+
+
+@pytest.mark.parametrize("skipped", ["train", "beside"])
+def test_what_only_decoding_shows_follows_the_setting_of_its_own_source(skipped: str, capsys):
+    sources = {name: {"layout": "folder", "path": name} for name in ("train", "val", "beside")}
+    sources[skipped]["damaged"] = "skip"
+    recipe = parse({"name": "r", "data": sources, "schedule": {"epochs": 1}})
+    step = SimpleNamespace(recipe=recipe, global_step=3, left_out={})
+    image, none = torch.zeros(1, 3, 4, 4, dtype=torch.uint8), torch.zeros(1, 4)
+    batch = Batch(image, torch.zeros(1, 1, 4, 4), none, none)
+    of_skipped = replace(batch, **{"damaged" if skipped == "train" else "damaged_beside": ("a.png: broken",)})
+    of_other = replace(batch, **{"damaged_beside" if skipped == "train" else "damaged": ("b.png: broken",)})
+    DepthModule._leave_out(step, of_skipped)  # pyright: ignore[reportArgumentType]
+    assert "left out, 1 so far: a.png: broken" in capsys.readouterr().err
+    with pytest.raises(DataError, match=r"b\.png: broken; training stopped at step 3"):
+        DepthModule._leave_out(step, of_other)  # pyright: ignore[reportArgumentType]

@@ -46,6 +46,7 @@ class Batch:
         intrinsics: float32 `[N, 4]`: fx, fy, cx, cy in pixels of `image`.
         size: float32 `[N, 2]`: height and width of each picture in `image`.
         number: int64 `[N]`: which pair of the data set each one is.
+        damaged_beside: likewise, of those beside the data set.
         border: float32 `[N, 2]`: share of height and width at each side that is no picture (NYU's white frame).
         damaged: one message for each pair that was left out because it could not be read.
     """
@@ -56,17 +57,20 @@ class Batch:
     size: Tensor
     number: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
     damaged: tuple[str, ...] = ()
+    damaged_beside: tuple[str, ...] = ()
     border: Tensor = field(default_factory=lambda: torch.zeros(1, 2))
 
     def to(self, device: torch.device) -> Batch:
         """The same on another device."""
-        moved = {key: value.to(device, non_blocking=True) for key, value in vars(self).items() if key != "damaged"}
-        return Batch(**moved, damaged=self.damaged)
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
 
     def pin_memory(self) -> Batch:
         """The same in memory that a GPU reads from directly; a loader asks for it."""
-        pinned = {key: value.pin_memory() for key, value in vars(self).items() if key != "damaged"}
-        return Batch(**pinned, damaged=self.damaged)
+        return self._each(Tensor.pin_memory)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        tensors = {key: value for key, value in vars(self).items() if isinstance(value, Tensor)}
+        return replace(self, **{key: change(value) for key, value in tensors.items()})
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,10 @@ class Item:
     border: Tensor = field(default_factory=lambda: torch.zeros(2))
 
 
+class BesideError(DataError):
+    """What is wrong with a pair beside the data set."""
+
+
 class Items(Dataset[Item | DataError]):
     """Pairs as tensors; pictures far larger than the working size are reduced once, when they are read."""
 
@@ -80,7 +84,7 @@ class Items(Dataset[Item | DataError]):
         try:
             item = self._read(index)
         except DataError as error:
-            return error
+            return error if index < len(self.pairs) else BesideError(str(error))
         if self._cache is not None:
             self._cache[index] = item
         return item
@@ -116,7 +120,9 @@ def collate(items: Sequence[Item | DataError]) -> Batch:
     Damaged pairs are left out and named in the batch; it is for the training step to decide what that means.
     """
     whole = [item for item in items if isinstance(item, Item)]
-    damaged = tuple(str(item) for item in items if isinstance(item, DataError))
+    errors = [item for item in items if isinstance(item, DataError)]
+    damaged = tuple(str(error) for error in errors if not isinstance(error, BesideError))
+    damaged_beside = tuple(str(error) for error in errors if isinstance(error, BesideError))
     height = max((item.image.shape[1] for item in whole), default=1)
     width = max((item.image.shape[2] for item in whole), default=1)
     image = torch.zeros(len(whole), 3, height, width, dtype=torch.uint8)
@@ -130,7 +136,7 @@ def collate(items: Sequence[Item | DataError]) -> Batch:
         intrinsics[i] = item.intrinsics
     number = torch.tensor([item.number for item in whole])
     border = torch.stack([item.border for item in whole]) if whole else torch.zeros(0, 2)
-    return Batch(image, depth, intrinsics, size, number, damaged, border)
+    return Batch(image, depth, intrinsics, size, number, damaged, damaged_beside, border)
 
 
 @dataclass(frozen=True)

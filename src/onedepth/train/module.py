@@ -139,19 +139,17 @@ class DepthModule(pl.LightningModule):
 
     def _leave_out(self, batch: Batch) -> None:
         """Damage that only decoding shows: the end of the run, or a pair less, as the recipe says."""
-        if not batch.damaged:
-            return
-        source = self.recipe.data.train
-        if not (isinstance(source, RealSource) and source.damaged == "skip"):
-            raise DataError(
-                f"{batch.damaged[0]}; training stopped at step {self.global_step}, the run's last checkpoint is from "
-                "before (`damaged: skip` in the recipe's source leaves such pairs out)"
-            )
-        if not len(batch.image):
-            raise DataError(
-                f"{batch.damaged[0]}; so are all pairs of step {self.global_step}: none to train on is left"
-            )
-        for message in batch.damaged:
+        data = self.recipe.data
+        for messages, source in ((batch.damaged, data.train), (batch.damaged_beside, data.beside)):
+            if messages and not (isinstance(source, RealSource) and source.damaged == "skip"):
+                raise DataError(
+                    f"{messages[0]}; training stopped at step {self.global_step}, the run's last checkpoint is from "
+                    "before (`damaged: skip` in the recipe's source leaves such pairs out)"
+                )
+        left_out = batch.damaged + batch.damaged_beside
+        if left_out and not len(batch.image):
+            raise DataError(f"{left_out[0]}; so are all pairs of step {self.global_step}: none to train on is left")
+        for message in left_out:
             if message not in self.left_out:
                 self.left_out[message] = None
                 print(f"onedepth: left out, {len(self.left_out)} so far: {message}", file=sys.stderr)
