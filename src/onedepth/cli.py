@@ -241,8 +241,10 @@ def export(
     *,
     out: Annotated[Path, Parameter(name=["--out", "-o"], help="The model file to write.")],
     checkpoint: Annotated[
-        Literal["best", "last", "mean"], Parameter(help="Which epoch's weights; mean is that of best and last.")
+        Literal["best", "last", "mean"],
+        Parameter(help="Which epoch's weights; mean is that of the recipe's kept epochs, else of best and last."),
     ] = "best",
+    since: Annotated[int, Parameter(help="Of mean: from which kept epoch on.")] = 1,
     measure: Annotated[
         bool, Parameter(help="Measure the file on the recipe's val data and write it on its card.")
     ] = True,
@@ -254,7 +256,7 @@ def export(
         from onedepth.train.run import load as load_run
     if out.suffix != ".onnx":
         raise OutputError(f"{out}: a model file's name ends in .onnx")
-    module = load_mean(run) if checkpoint == "mean" else load_run(run, BEST if checkpoint == "best" else LAST)
+    module = load_mean(run, since) if checkpoint == "mean" else load_run(run, BEST if checkpoint == "best" else LAST)
     card, agreements, report = exporter.export_run(module, out, measure=measure)
     for item in agreements:
         print(f"{item.relative_error:9.1e} relative to the torch network: {item.name}")

@@ -97,6 +97,25 @@ def test_a_network_for_long_pictures_keeps_their_aspect(tmp_path):
     assert export.compare(long, tmp_path / "long.onnx", [picture])[0].relative_error < 1e-4
 
 
+def test_whole_pictures_at_another_size_than_training(tmp_path):
+    """Metres follow: twice as large a picture shows things twice as near, and the file says so."""
+    larger = {"predict_size": [128, 192], "decoder": {"width": 16, "attention": 1}}
+    made = DepthModule(recipe.parse(VALUES | {"network": VALUES["network"] | larger})).eval()
+    torch.nn.init.normal_(made.network.head.weight, std=20.0)
+    torch.nn.init.normal_(made.network.decoder.context[0].out.weight)
+    card = export.export(made, tmp_path / "larger.onnx")
+    assert card.working_area == 128 * 192
+    for item in export.compare(made, tmp_path / "larger.onnx", export.check_images()):
+        assert item.relative_error < 1e-4, item
+    image = render_scene(0, 0, 128, 192).image
+    with torch.no_grad():
+        small = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
+        expected_m = 2 * made.network.depth_m(made.network(small))
+        expected_m = torch.nn.functional.interpolate(expected_m, (128, 192), mode="bilinear")[0, 0].numpy()
+    depth_m = OnnxRuntime(tmp_path / "larger.onnx").answers(image[None])["depth_m"][0]
+    np.testing.assert_allclose(depth_m, expected_m, rtol=1e-4)
+
+
 def test_card_tells_everything(exported):
     path, card, _, report = exported
     assert Predictor(path).card == card

@@ -388,6 +388,30 @@ def test_the_mean_of_best_and_last(undisturbed):
             torch.testing.assert_close(value, (best[key] + last[key]) / 2)
 
 
+def test_the_mean_of_kept_epochs(tmp_path):
+    values = least().model_dump()
+    values["schedule"] |= {"epochs": 5, "keep_every_epochs": 2, "ema": 0.5}
+    run.train(recipes.parse(values), tmp_path, progress=False)
+    assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == ["0002.ckpt", "0004.ckpt"]
+    two, four = (run.load(tmp_path, f"kept/000{n}.ckpt").state_dict() for n in (2, 4))
+    moved = [key for key in two if two[key].is_floating_point() and not torch.equal(two[key], four[key])]
+    assert "network.head.weight" in moved
+    whole, late = run.load_mean(tmp_path).state_dict(), run.load_mean(tmp_path, since=3).state_dict()
+    for key in moved:
+        torch.testing.assert_close(whole[key], (two[key] + four[key]) / 2)
+        torch.testing.assert_close(late[key], four[key])
+    with pytest.raises(RecipeError, match=r"no epoch from 5 on was kept .*; it has 2, 4"):
+        run.load_mean(tmp_path, since=5)
+
+
+def test_kept_epochs_are_those_of_the_averaged_weights(tmp_path):
+    values = least().model_dump()
+    values["schedule"] |= {"epochs": 1, "keep_every_epochs": 1, "ema": 0.5}
+    run.train(recipes.parse(values), tmp_path, progress=False)
+    kept, last = (run.load(tmp_path, name).state_dict() for name in ("kept/0001.ckpt", run.LAST))
+    assert all(torch.equal(kept[key], last[key]) for key in last)
+
+
 # Pretraining
 
 

@@ -183,6 +183,8 @@ class Schedule(Section):
     """Share of all steps over which the rate rises from zero."""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Decay of the moving average of weights that is validated and exported; 0 is off."""
+    keep_every_epochs: Annotated[int, Field(ge=0)] = 0
+    """Weights of each so many-th epoch stay; `onedepth export --checkpoint mean` is their mean. 0 keeps none."""
     gradient_clip: NotNegative = 0.0
     save_every_steps: Annotated[int, Field(ge=0)] = 0
     """Checkpoints within an epoch, for long ones; 0 is off. A run goes on from the last one."""

@@ -49,7 +49,7 @@ from onedepth.train.sources import check_apart, checked, open_source
 from onedepth.train.start import start_from
 
 LAST, BEST, RECIPE, HISTORY, LOSS = "last.ckpt", "best.ckpt", "recipe.yaml", "history.csv", "loss.csv"
-PRETRAINING = "pretraining"
+PRETRAINING, KEPT = "pretraining", "kept"
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -107,9 +107,15 @@ class Journal(Callback):
     """Checkpoints with the loss up to them; after each validation a line in history.csv and pictures in TensorBoard."""
 
     def __init__(
-        self, folder: Path, save_every_steps: int = 0, say: Callable[[str], None] = print, best: float = -1.0
+        self,
+        folder: Path,
+        save_every_steps: int = 0,
+        say: Callable[[str], None] = print,
+        best: float = -1.0,
+        keep_every_epochs: int = 0,
     ) -> None:
         self.folder, self.save_every_steps, self.say, self.best = folder, save_every_steps, say, best
+        self.keep_every_epochs = keep_every_epochs
         self._started = time.monotonic()
 
     def on_train_batch_end(
@@ -143,6 +149,11 @@ class Journal(Callback):
             self.best = report.metrics["delta1"] if report is not None else self.best
             self._save(trainer, pl_module, BEST)
         self._save(trainer, pl_module, LAST)
+        done = trainer.current_epoch + 1
+        if self.keep_every_epochs and done % self.keep_every_epochs == 0 and trainer.is_global_zero:
+            # From the checkpoint, which has the averaged weights where the recipe keeps an average.
+            weights = torch.load(self.folder / LAST, map_location="cpu", weights_only=True)["state_dict"]
+            AtomicCheckpointIO().save_checkpoint({"state_dict": weights}, self.folder / KEPT / f"{done:04d}.ckpt")
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run must know."""
@@ -264,7 +275,8 @@ def train(
         callbacks.append(WeightAveraging(multi_avg_fn=moving_average(recipe.schedule.ema)))
     callbacks.extend(also)
     bar = progress and os.isatty(2)
-    callbacks.append(Journal(folder, recipe.schedule.save_every_steps, say if progress and not bar else _nothing))
+    schedule, tell = recipe.schedule, say if progress and not bar else _nothing
+    callbacks.append(Journal(folder, schedule.save_every_steps, tell, keep_every_epochs=schedule.keep_every_epochs))
     if bar:
         callbacks.append(RichProgressBar(leave=False, console_kwargs={"stderr": True}))
     if launch.processes > 1:
@@ -341,20 +353,32 @@ def load(folder: Path, checkpoint: str = BEST) -> DepthModule:
     return module.eval()
 
 
-def load_mean(folder: Path) -> DepthModule:
-    """The mean of a run's best and last weights; in eval mode.
+def load_mean(folder: Path, since: int = 1) -> DepthModule:
+    """The mean of the weights of a run's kept epochs, or of the best and the last where none is kept; in eval mode.
+
+    Args:
+        folder: of the run.
+        since: kept epochs before this one take no part.
 
     Where a run wanders on a flat floor, the middle of two places lies lower than either (Izmailov et al. 2018, arXiv
     1803.05407; Wortsman et al. 2022, arXiv 2203.05482).
 
     Raises:
-        RecipeError: no run there, or a checkpoint that does not fit its recipe.
+        RecipeError: no run there, no epoch kept since then, or a checkpoint that does not fit its recipe.
     """
-    module, last = load(folder, BEST), load(folder, LAST).state_dict()
-    best = module.state_dict()
-    module.load_state_dict(
-        {key: (value + last[key]) / 2 if value.is_floating_point() else value for key, value in best.items()}
-    )
+    recipe = recipe_of(folder)
+    kept = sorted((folder / KEPT).glob("*.ckpt"))
+    names = [f"{KEPT}/{path.name}" for path in kept if int(path.stem) >= since]
+    if not names and (kept or recipe.schedule.keep_every_epochs or since > 1):
+        there = f"it has {', '.join(str(int(path.stem)) for path in kept)}" if kept else "it has none"
+        raise RecipeError(f"{folder}: no epoch from {since} on was kept (schedule.keep_every_epochs); {there}")
+    module = DepthModule(recipe, encoder_weights="random")
+    mean: dict[str, Tensor] = {}
+    for number, name in enumerate(names or (BEST, LAST)):
+        for key, value in load(folder, name).state_dict().items():
+            moves = number and value.is_floating_point()
+            mean[key] = mean[key].lerp(value, 1 / (number + 1)) if moves else value
+    module.load_state_dict(mean)
     return module.eval()
 
 
@@ -374,6 +398,8 @@ def _clear(folder: Path) -> None:
     for name in (LAST, BEST):
         for half_written in folder.glob(f".{name}.*"):
             half_written.unlink()
+    for half_written in (folder / KEPT).glob(".*.ckpt.*"):
+        half_written.unlink()
 
 
 def _say(text: str) -> None:
