@@ -99,7 +99,7 @@ def test_a_network_for_long_pictures_keeps_their_aspect(tmp_path):
 
 def test_whole_pictures_at_another_size_than_training(tmp_path):
     """Metres follow: twice as large a picture shows things twice as near, and the file says so."""
-    larger = {"predict_size": [128, 192], "decoder": {"width": 16, "attention": 1}}
+    larger = {"enlarge": 4.0, "decoder": {"width": 16, "attention": 1}}
     made = DepthModule(recipe.parse(VALUES | {"network": VALUES["network"] | larger})).eval()
     torch.nn.init.normal_(made.network.head.weight, std=20.0)
     torch.nn.init.normal_(made.network.decoder.context[0].out.weight)

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from onedepth.errors import RecipeError
-from onedepth.train.recipe import Recipe, load, parse, pretraining_recipe, shipped
+from onedepth.train.recipe import Recipe, load, parse, shipped
 from onedepth.train.sources import SOURCES
 
 MINIMAL: dict[str, Any] = {
@@ -272,18 +272,3 @@ def test_a_recipe_claims_nothing_of_other_data():
     said = load("onedepth-small", ["data.train.path=mine", "data.statement=my rooms", "licence=MIT"])
     assert (said.data.statement, said.licence) == ("my rooms", "MIT")
     assert "NYU" in load("onedepth-small", ["schedule.epochs=3"]).data.statement
-
-
-def test_pretraining_at_a_size_of_its_own_predicts_at_it():
-    source = {"layout": "folder", "path": "pairs"}
-    values = {
-        "name": "r",
-        "data": {"train": source, "val": source},
-        "network": {"size": [64, 96], "predict_size": [96, 128]},
-        "schedule": {"epochs": 1},
-    }
-    before = {"train": source, "schedule": {"epochs": 1}}
-    same = pretraining_recipe(parse(values | {"pretraining": before}))
-    other = pretraining_recipe(parse(values | {"pretraining": before | {"size": [48, 64]}}))
-    assert (same.network.size, same.network.predict_size) == ((64, 96), (96, 128))
-    assert (other.network.size, other.network.predict_size) == ((48, 64), None)

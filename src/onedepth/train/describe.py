@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from onedepth.canonical import working_size
 from onedepth.errors import RecipeError
 from onedepth.metrics import METRICS
 from onedepth.train.encoders import weights_origin
@@ -81,7 +82,10 @@ def describe(config: NetworkConfig) -> Description:
     """
     with torch.device("meta"):
         network: Any = DepthNetwork(config, weights="random").eval()
-    height, width = (-(-side // network.stride) * network.stride for side in config.predict_size or config.size)
+    sides = config.size
+    if config.enlarge != 1:
+        sides = working_size(*config.size, config.predict_area, network.stride)
+    height, width = (-(-side // network.stride) * network.stride for side in sides)
     image = torch.empty(1, 3, height, width, device="meta")
     try:
         encoder_macs, features = count_macs(network.encoder, image)

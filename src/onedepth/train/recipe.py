@@ -94,9 +94,9 @@ class NetworkConfig(Section):
     """How the last convolution becomes reciprocal depth: as it is (the paper), or through exp."""
     size: tuple[Side, Side] = (256, 320)
     """Working height and width in training; a model file keeps their area and takes the picture's aspect."""
-    predict_size: tuple[Side, Side] | None = None
-    """Working height and width of the model file, and of validation, where they are not those of training. Zoomed
-    views show things larger than whole pictures do; a larger picture makes up for that (arXiv 1906.06423)."""
+    enlarge: Annotated[float, Field(ge=0.25, le=4)] = 1.0
+    """Model file and validation work at so many times the area of `size`: training's zoomed views show things larger
+    than whole pictures do, and larger pictures make up for it (arXiv 1906.06423)."""
     min_depth_m: Positive = 0.1
     max_depth_m: Positive = 10.0
     uncertainty: bool = False
@@ -117,8 +117,7 @@ class NetworkConfig(Section):
     @property
     def predict_area(self) -> int:
         """Pixels at which a whole picture is worked on."""
-        height, width = self.predict_size or self.size
-        return height * width
+        return round(self.size[0] * self.size[1] * self.enlarge)
 
     @property
     def reciprocal_scale(self) -> float:
@@ -234,8 +233,7 @@ def pretraining_recipe(recipe: Recipe) -> Recipe | None:
     before = recipe.pretraining
     if before is None or recipe.start is not None:
         return None
-    sizes = {} if before.size is None else {"size": before.size, "predict_size": None}
-    network = recipe.network.model_copy(update=sizes)
+    network = recipe.network.model_copy(update={} if before.size is None else {"size": before.size})
     return recipe.model_copy(
         update={
             "name": f"{recipe.name}-pretraining",

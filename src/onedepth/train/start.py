@@ -17,7 +17,7 @@ from onedepth.train.network import DepthNetwork
 from onedepth.train.recipe import NetworkConfig
 
 _PREFIX = "network."
-_FREE = {"size", "predict_size", "min_depth_m", "max_depth_m", "uncertainty"}
+_FREE = {"size", "enlarge", "min_depth_m", "max_depth_m", "uncertainty"}
 """Keys of `network` in which a run may differ from the file that it starts from."""
 
 
