@@ -244,7 +244,9 @@ def export(
         Literal["best", "last", "mean"],
         Parameter(help="Which epoch's weights; mean is that of the recipe's kept epochs, else of best and last."),
     ] = "best",
-    since: Annotated[int, Parameter(help="Of mean: from which kept epoch on.")] = 1,
+    epoch: Annotated[
+        list[int] | None, Parameter(help="Of mean: a kept epoch; may be repeated.", show_default="all", negative=())
+    ] = None,
     measure: Annotated[
         bool, Parameter(help="Measure the file on the recipe's val data and write it on its card.")
     ] = True,
@@ -256,7 +258,11 @@ def export(
         from onedepth.train.run import load as load_run
     if out.suffix != ".onnx":
         raise OutputError(f"{out}: a model file's name ends in .onnx")
-    module = load_mean(run, since) if checkpoint == "mean" else load_run(run, BEST if checkpoint == "best" else LAST)
+    if epoch and checkpoint != "mean":
+        raise OnedepthError("--epoch: goes with --checkpoint mean")
+    module = (
+        load_mean(run, epoch or ()) if checkpoint == "mean" else load_run(run, BEST if checkpoint == "best" else LAST)
+    )
     card, agreements, report = exporter.export_run(module, out, measure=measure)
     for item in agreements:
         print(f"{item.relative_error:9.1e} relative to the torch network: {item.name}")

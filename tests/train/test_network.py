@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from onedepth.errors import MissingExtraError, RecipeError
-from onedepth.train.decoder import Attention, UpBlock
+from onedepth.train.decoder import UpBlock
 from onedepth.train.encoders import (
     PYPI_WEIGHTS,
     DepthwiseConv2d,
@@ -536,54 +536,3 @@ def test_expected_errors_leave_depth_as_it_is():
     plain.load_state_dict({key: value for key, value in doubting.state_dict().items() if "scale_head" not in key})
     assert torch.equal(plain(image), answers[:, :1])
     assert plain.answers(image).shape == (2, 1, 25, 35)
-
-
-# Attention
-
-
-def with_attention(layers: int) -> DepthNetwork:
-    torch.manual_seed(0)
-    given = config()
-    return DepthNetwork(given.model_copy(update={"decoder": DecoderConfig(width=32, attention=layers)})).eval()
-
-
-def test_attention_has_the_parameters_of_its_definition():
-    layer = Attention(32)
-    assert parameters(layer) == 8 * 32**2 + 7 * 32
-    assert parameters(with_attention(2)) == parameters(network("mobilenetv2_035")) + 2 * parameters(layer)
-
-
-def test_a_new_layer_of_attention_changes_nothing():
-    torch.manual_seed(0)
-    x = torch.randn(2, 32, 5, 7)
-    torch.testing.assert_close(Attention(32)(x), x)
-
-
-def test_attention_by_the_plain_formula():
-    torch.manual_seed(0)
-    layer, x = Attention(8), torch.randn(1, 8, 2, 3)
-    for part in (layer.out, layer.narrow):
-        nn.init.normal_(part.weight)
-        nn.init.normal_(part.bias)
-
-    def normal(values: torch.Tensor) -> torch.Tensor:  # [places, channels]
-        mean, deviation = values.mean(1, keepdim=True), values.std(1, keepdim=True, correction=0)
-        return (values - mean) / (deviation**2 + 1e-5).sqrt()
-
-    def linear(part: nn.Conv2d, values: torch.Tensor) -> torch.Tensor:
-        return values @ part.weight[:, :, 0, 0].T + part.bias
-
-    places = x[0].flatten(1).T
-    query, key, value = linear(layer.mix, normal(places)).split(8, dim=1)
-    heads = []
-    for start in range(0, 8, 2):  # four heads of two channels
-        one = slice(start, start + 2)
-        heads.append(torch.softmax(query[:, one] @ key[:, one].T / 2**0.5, dim=1) @ value[:, one])
-    places = places + linear(layer.out, torch.cat(heads, dim=1))
-    places = places + linear(layer.narrow, F.gelu(linear(layer.wide, normal(places))))
-    torch.testing.assert_close(layer(x)[0].flatten(1).T, places)
-
-
-def test_attention_needs_a_width_of_its_heads():
-    with pytest.raises(ValueError, match=r"decoder\.width 18 is not a multiple of 4"):
-        NetworkConfig(decoder=DecoderConfig(width=18, attention=1))

@@ -20,7 +20,7 @@ VALUES = {
     "data": {"train": SYNTHETIC, "val": SYNTHETIC | {"split": "val", "count": 1}},
     "network": {
         "encoder": {"name": "mobilenetv2_035", "weights": "random", "batch_norm": "frozen"},
-        "decoder": {"width": 16, "attention": 1},
+        "decoder": {"width": 16},
         "size": [64, 96],
     },
     "schedule": {"epochs": 1, "batch_size": 4},
@@ -40,9 +40,6 @@ def file(tmp_path_factory):
         if buffer.is_floating_point():
             torch.nn.init.uniform_(buffer, 0.5, 1.5)
     torch.nn.init.normal_(made.network.head.weight, std=2.0)
-    for last in (made.network.decoder.context[0].out, made.network.decoder.context[0].narrow):
-        torch.nn.init.normal_(last.weight, std=0.1)
-        torch.nn.init.normal_(last.bias)
     path = tmp_path_factory.mktemp("start") / "toy.onnx"
     export.export_run(made, path, measure=False)
     return path

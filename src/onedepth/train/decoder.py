@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from onedepth.train.recipe import HEADS, DecoderConfig
+from onedepth.train.recipe import DecoderConfig
 
 Upsampling = Literal["half_pixel", "align_corners"]
 
@@ -42,40 +42,6 @@ class UpBlock(nn.Module):
         return F.leaky_relu(self.second(hidden), LEAK)
 
 
-class Attention(nn.Module):
-    """A layer of self-attention over all places of a map, and of a perceptron at each, both added to the map.
-
-    A new layer changes nothing: its last convolutions begin at zero. Where things are, the map says itself; the
-    normalisation has no weights, since the convolution that follows it has.
-
-    Source: Vaswani et al. 2017, arXiv 1706.03762, with the normalisation first (Xiong et al. 2020, arXiv 2002.04745).
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.channels = channels
-        self.mix = nn.Conv2d(channels, 3 * channels, 1)
-        self.out = nn.Conv2d(channels, channels, 1)
-        self.wide = nn.Conv2d(channels, 2 * channels, 1)
-        self.narrow = nn.Conv2d(2 * channels, channels, 1)
-        for last in (self.out, self.narrow):
-            nn.init.zeros_(last.weight)  # pyright: ignore
-            nn.init.zeros_(last.bias)  # pyright: ignore
-
-    def forward(self, x: Tensor) -> Tensor:
-        """`[N, C, h, w]` → the same shape."""
-        height, width = x.shape[-2:]
-        mixed = self.mix(self._normalised(x)).flatten(2).unflatten(1, (3, HEADS, self.channels // HEADS))
-        query, key, value = mixed.transpose(-1, -2).unbind(dim=1)
-        seen = F.scaled_dot_product_attention(query, key, value).transpose(-1, -2).flatten(1, 2)
-        x = x + self.out(seen.unflatten(2, (height, width)))
-        return x + self.narrow(F.gelu(self.wide(self._normalised(x))))
-
-    def _normalised(self, x: Tensor) -> Tensor:
-        """Each place's channels with mean 0 and deviation 1."""
-        return F.layer_norm(x.permute(0, 2, 3, 1), (self.channels,)).permute(0, 3, 1, 2)
-
-
 class Decoder(nn.Module):
     """From an encoder's feature maps to a finer one: F/16 channels at half the image's resolution.
 
@@ -90,7 +56,6 @@ class Decoder(nn.Module):
         skips = dict(zip(reductions[:-1], range(len(channels) - 1), strict=True))
         self.entry = nn.Conv2d(channels[-1], config.width, 1)
         self.dropout = nn.Dropout2d(config.dropout)
-        self.context = nn.Sequential(*(Attention(config.width) for _ in range(config.attention)))
         self.blocks = nn.ModuleList()
         self._skips: list[int | None] = []
         reduction, in_channels, divisor = reductions[-1], config.width, 2
@@ -106,7 +71,7 @@ class Decoder(nn.Module):
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         """Feature maps, finest first → `[N, F/16, H/2, W/2]`, or less of both (see `reduction`)."""
-        x = self.context(self.dropout(self.entry(features[-1])))
+        x = self.dropout(self.entry(features[-1]))
         for block, index in zip(self.blocks, self._skips, strict=True):
             x = block(x, features[index] if index is not None else None)
         return x

@@ -21,9 +21,6 @@ from onedepth.errors import RecipeError
 from onedepth.train.section import Section
 from onedepth.train.sources import SOURCES, Source
 
-HEADS = 4
-"""Of each layer of attention."""
-
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -75,8 +72,6 @@ class DecoderConfig(Section):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     reduction: Literal[2, 4, 8] = 2
     """The answer's resolution: 1/2 of the image's (the paper); for 1/4 or 1/8 the last blocks are left out."""
-    attention: Annotated[int, Field(ge=0, le=8)] = 0
-    """Layers of self-attention over the coarsest map, before the blocks: each place then sees the whole picture."""
     activations: Literal[1, 2] = 2
     """LeakyReLUs in a block: after both convolutions, or (1, the authors' released weights) after the second only."""
     attention: Annotated[int, Field(ge=0, le=8)] = 0
@@ -108,8 +103,6 @@ class NetworkConfig(Section):
     def _ordered(self) -> NetworkConfig:
         if self.min_depth_m >= self.max_depth_m:
             raise ValueError(f"min_depth_m {self.min_depth_m} is not below max_depth_m {self.max_depth_m}")
-        if self.decoder.attention and self.decoder.width % HEADS:
-            raise ValueError(f"decoder.width {self.decoder.width} is not a multiple of {HEADS}, attention's heads")
         if any(side % self.decoder.reduction for side in self.size):
             raise ValueError(f"size {list(self.size)} is not a multiple of decoder.reduction {self.decoder.reduction}")
         return self

@@ -353,25 +353,26 @@ def load(folder: Path, checkpoint: str = BEST) -> DepthModule:
     return module.eval()
 
 
-def load_mean(folder: Path, since: int = 1) -> DepthModule:
+def load_mean(folder: Path, epochs: Sequence[int] = ()) -> DepthModule:
     """The mean of the weights of a run's kept epochs, or of the best and the last where none is kept; in eval mode.
 
     Args:
         folder: of the run.
-        since: kept epochs before this one take no part.
+        epochs: which of the kept ones, counted from 1; all where none is named.
 
     Where a run wanders on a flat floor, the middle of two places lies lower than either (Izmailov et al. 2018, arXiv
     1803.05407; Wortsman et al. 2022, arXiv 2203.05482).
 
     Raises:
-        RecipeError: no run there, no epoch kept since then, or a checkpoint that does not fit its recipe.
+        RecipeError: no run there, an epoch that was not kept, or a checkpoint that does not fit its recipe.
     """
     recipe = recipe_of(folder)
-    kept = sorted((folder / KEPT).glob("*.ckpt"))
-    names = [f"{KEPT}/{path.name}" for path in kept if int(path.stem) >= since]
-    if not names and (kept or recipe.schedule.keep_every_epochs or since > 1):
-        there = f"it has {', '.join(str(int(path.stem)) for path in kept)}" if kept else "it has none"
-        raise RecipeError(f"{folder}: no epoch from {since} on was kept (schedule.keep_every_epochs); {there}")
+    kept = {int(path.stem): f"{KEPT}/{path.name}" for path in sorted((folder / KEPT).glob("*.ckpt"))}
+    for epoch in epochs:
+        if epoch not in kept:
+            there = f"it has {', '.join(map(str, kept))}" if kept else "it has none"
+            raise RecipeError(f"{folder}: epoch {epoch} was not kept (schedule.keep_every_epochs); {there}")
+    names = [kept[epoch] for epoch in epochs or kept]
     module = DepthModule(recipe, encoder_weights="random")
     mean: dict[str, Tensor] = {}
     for number, name in enumerate(names or (BEST, LAST)):
