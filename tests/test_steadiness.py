@@ -88,7 +88,7 @@ def test_one_frame_has_no_change(tmp_path, capsys, monkeypatch):
         (["no.mp4"], "no.mp4"),
         (["--walk", "-1"], "room index is -1"),
         (["--stabilize", "much"], "much"),
-        (["--json", "no/such/place/r.json"], "no/such/place"),
+        (["--json", "."], "it is a folder"),
     ],
 )
 def test_mistakes_are_said_in_a_line(arguments, expected, capsys, monkeypatch):

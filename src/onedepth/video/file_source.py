@@ -31,7 +31,7 @@ _MICROSECOND = Fraction(1, 1_000_000)  # FFmpeg's AV_TIME_BASE
 _MOST_THREADS = 4
 _CUT_S, _CUT_SHARE = 0.1, 0.02  # how much of the announced duration may be missing
 _FEW = 3
-_SAMPLE_SHARE, _SAMPLE_MOST = 4, 240  # of the frames: a quarter is decoded, and no more than so many
+_SAMPLE_SHARE, _SAMPLE_MOST = 10, 240  # of the frames: a tenth is decoded, and no more than so many
 _AUDIO_BEYOND_S = 2.0  # audio lies this far behind the video at most, where an --end ends the reading
 
 
