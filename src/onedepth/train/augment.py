@@ -46,9 +46,9 @@ class Batch:
         intrinsics: float32 `[N, 4]`: fx, fy, cx, cy in pixels of `image`.
         size: float32 `[N, 2]`: height and width of each picture in `image`.
         number: int64 `[N]`: which pair of the data set each one is.
-        damaged_beside: likewise, of those beside the data set.
         border: float32 `[N, 2]`: share of height and width at each side that is no picture (NYU's white frame).
         damaged: one message for each pair that was left out because it could not be read.
+        damaged_beside: likewise, of those beside the data set.
     """
 
     image: Tensor
