@@ -259,7 +259,7 @@ def export(
     if out.suffix != ".onnx":
         raise OutputError(f"{out}: a model file's name ends in .onnx")
     if epoch and checkpoint != "mean":
-        raise OnedepthError("--epoch: goes with --checkpoint mean")
+        raise OnedepthError(f"--epoch names epochs for --checkpoint mean, got --checkpoint {checkpoint}; give mean")
     module = (
         load_mean(run, epoch or ()) if checkpoint == "mean" else load_run(run, BEST if checkpoint == "best" else LAST)
     )

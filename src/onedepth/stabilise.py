@@ -143,9 +143,9 @@ class BothWays:
     def _released(self, count: int) -> list[NDArray[np.float32]]:
         """The first `count` of what is held."""
         with one_thread():
-            return self._smoothed(count)
+            return self._put_together(count)
 
-    def _smoothed(self, count: int) -> list[NDArray[np.float32]]:
+    def _put_together(self, count: int) -> list[NDArray[np.float32]]:
         ready: list[NDArray[np.float32]] = []
         later: _State | None = None
         for number in range(len(self._held) - 1, -1, -1):

@@ -74,8 +74,6 @@ class DecoderConfig(Section):
     """The answer's resolution: 1/2 of the image's (the paper); for 1/4 or 1/8 the last blocks are left out."""
     activations: Literal[1, 2] = 2
     """LeakyReLUs in a block: after both convolutions, or (1, the authors' released weights) after the second only."""
-    attention: Annotated[int, Field(ge=0, le=8)] = 0
-    """Layers of self-attention over the coarsest map, before the blocks: each place sees the whole picture."""
     upsampling: Literal["half_pixel", "align_corners"] = "half_pixel"
     """Where the samples of bilinear up-sampling lie; "align_corners" is the authors' released weights'."""
 

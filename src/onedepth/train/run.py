@@ -3,6 +3,7 @@
 RUN/recipe.yaml        the recipe as it was run, overrides applied
 RUN/last.ckpt          everything needed to go on; replaced whole after each epoch, and within it if the recipe says so
 RUN/best.ckpt          the same at the best epoch by val δ1
+RUN/kept/              weights alone of every so many-th epoch, where the recipe asks for it
 RUN/history.csv        val metrics of every epoch
 RUN/loss.csv           training loss of every step up to the last checkpoint
 RUN/events.out.*       TensorBoard
