@@ -50,3 +50,9 @@ def test_export_of_no_run(tmp_path, capsys):
     status, _, err = call("export", tmp_path, "-o", tmp_path / "m.onnx", capsys=capsys)
     assert status == 2 and len(err) == 1 and str(tmp_path) in err[0]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_epochs_are_named_for_a_mean_alone(tmp_path, capsys):
+    status, _, err = call("export", tmp_path, "-o", tmp_path / "m.onnx", "--epoch", 8, capsys=capsys)
+    assert status == 2
+    assert err == ["onedepth: --epoch names epochs for --checkpoint mean, got --checkpoint best; give mean"]
