@@ -26,7 +26,7 @@ Rows = list[tuple[str, str]]
 
 @dataclass(frozen=True)
 class Part:
-    """Encoder, decoder or head: trainable parameters, and multiply-accumulates at the working size."""
+    """Encoder, decoder, or head and up-sampling: parameters, and multiply-accumulates at the working size."""
 
     name: str
     parameters: int
@@ -90,21 +90,25 @@ def describe(config: NetworkConfig) -> Description:
     try:
         encoder_macs, features = count_macs(network.encoder, image)
         decoder_macs, decoded = count_macs(network.decoder, features)
-        head_macs, out = count_macs(network.head, decoded)
+        head_macs, out = count_macs(network.read_off, decoded, image)
     except (RuntimeError, AssertionError) as error:
         reason = " ".join(str(error).split())[:120]
         raise RecipeError(
             f"network.encoder.name: {config.encoder.name} does not run at {width}×{height} ({reason})"
         ) from error
-    counted = {"encoder": encoder_macs, "decoder": decoder_macs, "head": head_macs}
-    parts = tuple(Part(name, _parameters(network.get_submodule(name)), macs) for name, macs in counted.items())
+    encoder_size, decoder_size = _parameters(network.encoder), _parameters(network.decoder)
+    parts = (
+        Part("encoder", encoder_size, encoder_macs),
+        Part("decoder", decoder_size, decoder_macs),
+        Part("head", _parameters(network) - encoder_size - decoder_size, head_macs),
+    )
     fields, unknown = _fields(network, image, len(features))
     info = network.encoder.feature_info
     maps = map(Map, info.module_name(), info.channels(), info.reduction(), fields)
     return Description(
         parts,
         tuple(maps),
-        Map("head", 1, config.decoder.reduction, fields[-1]),
+        Map("head", 1, config.reduction, fields[-1]),
         (height, width),
         (out.shape[-2], out.shape[-1]),
         unknown,
