@@ -114,21 +114,6 @@ def test_whole_pictures_at_another_size_than_training(tmp_path):
     np.testing.assert_allclose(depth_m, expected_m, rtol=1e-4)
 
 
-def test_learned_upsampling_in_a_file(tmp_path):
-    network = VALUES["network"] | {"learned_upsampling": True, "uncertainty": True}
-    torch.manual_seed(0)
-    module = DepthModule(recipe.parse(VALUES | {"network": network})).eval()
-    assert module.network.finer is not None
-    for part in (module.network.head, module.network.finer.second):
-        torch.nn.init.normal_(part.weight, std=20.0)  # pyright: ignore[reportArgumentType]
-    path = tmp_path / "fine.onnx"
-    export.export(module, path)
-    for item in export.compare(module, path, export.check_images()):
-        assert item.relative_error < 1e-4, item
-    depth_m = OnnxRuntime(path).answers(render_scene(0, 0, 64, 96).image[None])["depth_m"]
-    assert depth_m.max() > 1.2 * depth_m.min()
-
-
 def test_card_tells_everything(exported):
     path, card, _, report = exported
     assert Predictor(path).card == card

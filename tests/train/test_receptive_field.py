@@ -10,7 +10,6 @@ import torchvision
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from onedepth.train.convex import ConvexUpsampling
 from onedepth.train.decoder import Decoder
 from onedepth.train.receptive_field import Axis, Field, UnknownOperationError, receptive_fields
 from onedepth.train.recipe import DecoderConfig
@@ -141,10 +140,6 @@ NETWORKS = {
     "antialiased": lambda: Lambda(lambda x, c: c(F.interpolate(x, (32, 32), mode="bilinear", antialias=True)), conv(2)),
     "slices": lambda: Lambda(lambda x, c: c(x[..., 3::2, 1:]) * 2, conv(3)),
     "skips": lambda: Lambda(smooth_u, conv(3, stride=2, padding=1), conv(3, padding=1), nn.Conv2d(6, 1, 3, padding=1)),
-    "learned up-sampling": lambda: Lambda(
-        lambda x, a, b, up: up(b(y := a(x)), y, x),
-        conv(3, stride=2, padding=1), nn.Conv2d(3, 2, 1), ConvexUpsampling(3, 2),
-    ),
     "ours": lambda: Lambda(
         lambda x, a, b, c, d: d([y := a(x), z := b(y), c(z)]),
         conv(3, stride=2, padding=1), conv(3, stride=2, padding=1), conv(3, stride=2, padding=1), decoder(),

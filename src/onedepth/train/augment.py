@@ -79,7 +79,7 @@ class View:
 
     Attributes:
         image: float `[N, 3, h, w]` in [0, 1].
-        depth_m: float `[N, 1, h/r, w/r]`, r being the recipe's `reduction` (2): metres for the canonical focal; 0 where
+        depth_m: float `[N, 1, h/r, w/r]`, r being the decoder's reduction (2): metres for the canonical focal; 0 where
             invalid.
         valid: bool `[N, 1, h/r, w/r]`.
         intrinsics: float `[N, 4]` in pixels of `image`; skew and rotation are not in it.
@@ -246,7 +246,7 @@ def warp(batch: Batch, matrix: Tensor, network: NetworkConfig) -> View:
     )
     if samples > 1:
         image = F.avg_pool2d(image, samples)
-    reduction = network.reduction
+    reduction = network.decoder.reduction
     answer, along_axis = _grid(batch, matrix, height // reduction, width // reduction)
     depth = F.grid_sample(batch.depth_m, answer, mode="nearest", align_corners=False)[:, 0] / along_axis
     cx, cy = _principal_point(rays, height, width)

@@ -90,7 +90,7 @@ def describe(config: NetworkConfig) -> Description:
     try:
         encoder_macs, features = count_macs(network.encoder, image)
         decoder_macs, decoded = count_macs(network.decoder, features)
-        head_macs, out = count_macs(network.read_off, decoded, image)
+        head_macs, out = count_macs(network.read_off, decoded)
     except (RuntimeError, AssertionError) as error:
         reason = " ".join(str(error).split())[:120]
         raise RecipeError(
@@ -108,7 +108,7 @@ def describe(config: NetworkConfig) -> Description:
     return Description(
         parts,
         tuple(maps),
-        Map("head", 1, config.reduction, fields[-1]),
+        Map("head", 1, config.decoder.reduction, fields[-1]),
         (height, width),
         (out.shape[-2], out.shape[-1]),
         unknown,

@@ -140,26 +140,6 @@ def _pool(call: Call) -> Tracks:
     return tracks
 
 
-def _shuffle(call: Call) -> Tracks:
-    """Channels to pixels: the values of one place become factor × factor places."""
-    factor = call.get("upscale_factor")
-    tracks = _each(call.only_source(), lambda t: t.mixed_over({1}))
-    for dim in (2, 3):
-        tracks = _each(
-            tracks, lambda t, d=dim: t.sampled(d, lambda axis: axis.gather(factor, 1, lambda o: {o // factor}))
-        )
-    return tracks
-
-
-def _unshuffle(call: Call) -> Tracks:
-    """Pixels to channels: factor × factor places become one."""
-    factor = call.get("downscale_factor")
-    tracks = _each(call.only_source(), lambda t: t.mixed_over({1}))
-    for dim in (2, 3):
-        tracks = _each(tracks, lambda t, d=dim: t.sampled(d, lambda axis: _windows(axis, factor, factor, 0, 1)))
-    return tracks
-
-
 def _interpolation(read: Callable[[Fraction, Fraction], Iterable[int]]) -> Callable[[Call], Tracks]:
     """Resizing; `read(place, step)` gives the positions that are read for a result at `place` of the source."""
 
@@ -470,8 +450,6 @@ BY_NAME: dict[str, Callable[[Call], Tracks]] = {
     "_upsample_nearest_exact2d": _interpolation(_nearest_exact),
     "_upsample_bilinear2d_aa": _interpolation(_antialiased(1)),
     "_upsample_bicubic2d_aa": _interpolation(_antialiased(2)),
-    "pixel_shuffle": _shuffle,
-    "pixel_unshuffle": _unshuffle,
     "copy_": pointwise,
     "expand": pointwise,
     # torch 2.8 has no tag that says so.

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from onedepth.errors import RecipeError
-from onedepth.train.convex import ConvexUpsampling
 from onedepth.train.decoder import Decoder
 from onedepth.train.encoders import build_encoder, input_statistics, still_modules
 from onedepth.train.recipe import NetworkConfig
@@ -21,7 +20,7 @@ INITIAL_SHARE = 0.27  # of the depth range: an untrained network answers a middl
 
 
 class DepthNetwork(nn.Module):
-    """RGB in [0, 1] → reciprocal depth, max_depth_m / depth_m, at half the resolution (or the recipe's `reduction`).
+    """RGB in [0, 1] → reciprocal depth, max_depth_m / depth_m, at half the resolution (or the decoder's reduction).
 
     Source: Alhashim & Wonka, arXiv 1812.11941, section 3.
     """
@@ -55,9 +54,6 @@ class DepthNetwork(nn.Module):
         self.scale_head = nn.Conv2d(self.decoder.out_channels, 1, 3, padding=1) if config.uncertainty else None
         if self.scale_head is not None:
             nn.init.constant_(self.scale_head.bias, math.log(INITIAL_SCALE))  # pyright: ignore
-        self.finer = (
-            ConvexUpsampling(self.decoder.out_channels, config.decoder.reduction) if config.learned_upsampling else None
-        )
         start = 1 / INITIAL_SHARE
         nn.init.constant_(self.head.bias, math.log(start) if config.head == "exponential" else start)  # pyright: ignore
 
@@ -77,7 +73,7 @@ class DepthNetwork(nn.Module):
             image: float `[N, 3, H, W]`, RGB in [0, 1].
 
         Returns:
-            float `[N, 1, ceil(H/r), ceil(W/r)]`, r being the recipe's `reduction` (2): max_depth_m / depth_m for the
+            float `[N, 1, ceil(H/r), ceil(W/r)]`, r being the decoder's reduction (2): max_depth_m / depth_m for the
             canonical focal; not clipped.
         """
         return self.answers(image)[:, :1]
@@ -91,28 +87,22 @@ class DepthNetwork(nn.Module):
         down, right = -height % self.stride, -width % self.stride
         if down or right:
             image = F.pad(image, (0, right, 0, down), mode="replicate")
-        reduction = self.config.reduction
+        reduction = self.config.decoder.reduction
         return self.aligned(image)[..., : -(-height // reduction), : -(-width // reduction)]
 
     def aligned(self, image: Tensor) -> Tensor:
         """`answers` for heights and widths that are multiples of the encoder's stride."""
-        rgb = (image - self.mean) / self.std
-        return self.read_off(self.decoder(self.encoder(rgb)), rgb)
+        return self.read_off(self.decoder(self.encoder((image - self.mean) / self.std)))
 
-    def read_off(self, maps: Tensor, rgb: Tensor) -> Tensor:
-        """`answers` from the decoder's maps, and the normalised picture `[N, 3, H, W]` where up-sampling is learned."""
+    def read_off(self, maps: Tensor) -> Tensor:
+        """`answers` from the decoder's maps."""
         out = self.head(maps)
-        if self.scale_head is not None:
-            out = torch.cat([out, self.scale_head(maps)], dim=1)
-        if self.finer is not None:
-            out = self.finer(out, maps, rgb)
-        depth = out[:, :1]
         if self.config.head == "exponential":
             # Beyond e^±8 lies nothing that a camera sees; the bound keeps exp finite in half precision.
-            depth = depth.clamp(-8, 8).exp()
+            out = out.clamp(-8, 8).exp()
         if self.scale_head is None:
-            return depth
-        return torch.cat([depth, out[:, 1:].clamp(-6, 3).exp()], dim=1)
+            return out
+        return torch.cat([out, self.scale_head(maps).clamp(-6, 3).exp()], dim=1)
 
     def depth_m(self, reciprocal: Tensor) -> Tensor:
         """Metres from reciprocal depth, clipped to the recipe's range."""

@@ -85,9 +85,6 @@ class NetworkConfig(Section):
     decoder: DecoderConfig = DecoderConfig()
     head: Literal["linear", "exponential"] = "linear"
     """How the last convolution becomes reciprocal depth: as it is (the paper), or through exp."""
-    learned_upsampling: bool = False
-    """From the decoder's resolution to the image's by weights that the network chooses, for crisp edges (RAFT, arXiv
-    2003.12039); without it the answer is enlarged bilinearly."""
     size: tuple[Side, Side] = (256, 320)
     """Working height and width in training; a model file keeps their area and takes the picture's aspect."""
     enlarge: Annotated[float, Field(ge=0.25, le=4)] = 1.0
@@ -107,11 +104,6 @@ class NetworkConfig(Section):
         if any(side % self.decoder.reduction for side in self.size):
             raise ValueError(f"size {list(self.size)} is not a multiple of decoder.reduction {self.decoder.reduction}")
         return self
-
-    @property
-    def reduction(self) -> int:
-        """How many times smaller the network's answer is than the image, along each side."""
-        return 1 if self.learned_upsampling else self.decoder.reduction
 
     @property
     def predict_area(self) -> int:
