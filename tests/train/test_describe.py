@@ -146,7 +146,7 @@ def test_info_of_a_recipe(capsys):
 def test_what_is_both_a_model_and_a_recipe_gives_both(capsys):
     status, out, _ = call("info", "onedepth-small", capsys=capsys)
     assert status == 0 and words(out, "model")[1] == words(out, "recipe")[1] == "onedepth-small"
-    assert words(out, "sha256") and words(out, "total")[1] == "5,211,569"
+    assert words(out, "sha256") and words(out, "total")[1] == words(out, "parameters")[1] == "5,211,714"
 
 
 def test_squeeze_and_excitation_is_said(capsys):
