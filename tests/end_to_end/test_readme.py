@@ -97,7 +97,7 @@ def bars(table: str) -> None:
     """What the model in the package is held to on the val split."""
     names, values = (line.split() for line in table.splitlines()[2:4])
     measured = dict(zip(names, map(float, values), strict=True))
-    assert measured["δ1"] >= 0.80 and measured["AbsRel"] <= 0.151, table
+    assert measured["δ1"] >= 0.80 and measured["AbsRel"] <= 0.150, table
     numbers = [f"{measured[name]:.4f}".lstrip("0") for name in ("δ1", "δ2", "δ3", "AbsRel", "RMSE", "log10")]
     for document in (README, (ROOT / "docs" / "model_card.md").read_text("utf-8")):
         assert "| " + " | ".join(numbers) + " |" in document, f"not in the document: {numbers}"
