@@ -60,13 +60,16 @@ def test_damaged_file(tmp_path):
     assert "\n" not in str(error.value)
 
 
-def test_the_shipped_card_is_complete():
-    card = Predictor().card
-    assert card.name == models.DEFAULT_MODEL
+@pytest.mark.parametrize(("name", "most_parameters", "most_bytes"), [("onedepth-small", 8e6, 25e6)])
+def test_the_shipped_cards_are_complete(name, most_parameters, most_bytes):
+    assert name in models.shipped()
+    card = Predictor(name).card
+    assert card.name == name
     assert card.licence == "Apache-2.0" and "NYU" in card.training_data
     assert card.metrics["count"] == 80 and card.metrics["protocol"] == "eigen"
     assert card.recipe["name"] == card.name and card.revision != "unknown"
-    assert models.find().stat().st_size <= 25e6
+    assert card.parameters is not None and card.parameters <= most_parameters
+    assert models.find(name).stat().st_size <= most_bytes
 
 
 def test_sha256(tmp_path):

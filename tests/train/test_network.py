@@ -482,6 +482,36 @@ def test_densenets_imagenet_weights_that_cannot_be_had_are_an_error(monkeypatch:
     assert "give a file of weights" in one_line(error)
 
 
+def test_blocks_left_out():
+    # Tan & Le, arXiv 1905.11946, table 1: MBConv6 with 5×5, the last 3×3; normalisation has two numbers a channel.
+    last = 192 * 1152 + 9 * 1152 + 1152 * 320 + 2 * (1152 + 1152 + 320)
+    middle = 192 * 1152 + 25 * 1152 + 1152 * 192 + 2 * (1152 + 1152 + 192)
+    whole = build_encoder("tf_efficientnet_lite0", "random").eval()
+    image = torch.rand(1, 3, 64, 96)
+    for left_out, missing in {0: 0, 1: last, 2: last + middle, 4: last + 3 * middle}.items():
+        short = build_encoder("tf_efficientnet_lite0", "random", left_out).eval()
+        assert parameters(whole) - parameters(short) == missing
+        short.load_state_dict({key: whole.state_dict()[key] for key in short.state_dict()})
+        maps = short(image)
+        for ours, theirs in zip(maps[:4], whole(image), strict=False):
+            torch.testing.assert_close(ours, theirs)
+        assert maps[4].shape == (1, short.feature_info.channels()[-1], 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "left_out", "words"),
+    [
+        ("tf_efficientnet_lite0", 5, "4 blocks can be left out, so that one is left"),
+        ("mobilenetv3_small_100", 4, "3 blocks can be left out"),
+        ("resnet18", 1, "not built of timm's blocks"),
+        ("densenet121", 1, "not built of timm's blocks"),
+    ],
+)
+def test_blocks_that_cannot_be_left_out(name: str, left_out: int, words: str):
+    with pytest.raises(RecipeError, match=words):
+        build_encoder(name, "random", left_out)
+
+
 def test_frozen_maps_keep_weights():
     config = NetworkConfig(encoder=EncoderConfig(weights="random", frozen_maps=2), size=(64, 64))
     network = DepthNetwork(config).train()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from onedepth import models
 from onedepth.errors import RecipeError
 from onedepth.train.recipe import Recipe, load, parse, shipped
 from onedepth.train.sources import SOURCES
@@ -55,8 +56,8 @@ def test_every_shipped_recipe_says_its_command(name: str):
     assert f"onedepth train {name}" in text
 
 
-def test_the_default_and_the_tiny_recipe_are_there():
-    assert {"onedepth-small", "tiny"} <= set(shipped())
+def test_the_recipes_of_the_models_and_the_tiny_one_are_there():
+    assert {*models.shipped(), "tiny"} <= set(shipped())
 
 
 def test_an_unknown_recipe_names_the_nearest():

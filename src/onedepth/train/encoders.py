@@ -61,7 +61,7 @@ class EvenSameConv2d(DepthwiseConv2d):
         return self._convolve(F.pad(input, (before[1], after[1], before[0], after[0])), 0)
 
 
-def build_encoder(name: str, weights: str) -> nn.Module:
+def build_encoder(name: str, weights: str, left_out: int = 0) -> nn.Module:
     """A backbone that returns its feature maps, finest first.
 
     Args:
@@ -69,15 +69,18 @@ def build_encoder(name: str, weights: str) -> nn.Module:
             `features_only`.
         weights: "imagenet", "random", or the path of a .safetensors or .pth file with the backbone's state
             dict.
+        left_out: so many of its last blocks are left out; `weights` may hold them, or not.
 
     Raises:
-        RecipeError: unknown name, a backbone without feature maps, or weights that do not fit.
+        RecipeError: unknown name, a backbone without feature maps, weights that do not fit, or no such blocks.
         MissingExtraError: ImageNet weights that cannot be had here; the message says how they can.
     """
     if name in densenet.NAMES:
         encoder: Any = densenet.DenseNetFeatures(name)
     else:
         encoder = _from_timm(name)
+    if left_out:
+        _shorten(encoder, name, left_out)
     if weights != "random":
         _load(encoder, name, _imagenet_file(name) if weights == "imagenet" else Path(weights))
     _adapt_convolutions(encoder)
@@ -93,6 +96,31 @@ def _from_timm(name: str) -> nn.Module:
         return timm.create_model(name, features_only=True, pretrained=False)
     except (RuntimeError, AttributeError) as error:
         raise RecipeError(f"network.encoder.name: {name} gives no feature maps (timm: {error})") from error
+
+
+def _shorten(encoder: Any, name: str, left_out: int) -> None:
+    """Take out the last blocks, and have the coarsest map come from the last one that stays."""
+    stages = getattr(encoder, "blocks", None)
+    coarse = _coarsest_stages(encoder) if isinstance(stages, nn.Sequential) else []
+    blocks = sum(len(stages[index]) for index in coarse)  # pyright: ignore
+    if left_out >= blocks:
+        raise RecipeError(
+            f"network.encoder.left_out: of {name} {max(blocks - 1, 0)} blocks can be left out"
+            + (", so that one is left to make the coarsest map" if blocks else "; it is not built of timm's blocks")
+        )
+    for index in reversed(coarse):
+        kept = max(len(stages[index]) - left_out, 0)  # pyright: ignore
+        left_out -= len(stages[index]) - kept  # pyright: ignore
+        stages[index] = stages[index][:kept]  # pyright: ignore
+    convolutions = [module for module in stages.modules() if isinstance(module, nn.Conv2d)]  # pyright: ignore
+    encoder.feature_info.info[-1]["num_chs"] = convolutions[-1].out_channels
+
+
+def _coarsest_stages(encoder: Any) -> list[int]:
+    """Which of the stages of a timm EfficientNet work at the resolution of its coarsest map."""
+    names = encoder.feature_info.module_name()
+    ends = [int(name.removeprefix("blocks.")) for name in names if name.startswith("blocks.")]
+    return list(range(ends[-2] + 1, ends[-1] + 1)) if len(ends) >= 2 else []
 
 
 def still_modules(encoder: Any, maps: int) -> list[nn.Module]:

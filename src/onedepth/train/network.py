@@ -32,7 +32,7 @@ class DepthNetwork(nn.Module):
         """Args: `weights` replaces the recipe's encoder weights ("random" where a checkpoint follows)."""
         super().__init__()
         self.config = config
-        encoder: Any = build_encoder(config.encoder.name, weights or config.encoder.weights)
+        encoder: Any = build_encoder(config.encoder.name, weights or config.encoder.weights, config.encoder.left_out)
         channels, reductions = encoder.feature_info.channels(), encoder.feature_info.reduction()
         if any(coarse != 2 * fine for fine, coarse in pairwise(reductions)):
             raise RecipeError(

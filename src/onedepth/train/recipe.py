@@ -63,6 +63,8 @@ class EncoderConfig(Section):
     """What makes the first so many feature maps, counted from the finest, keeps its weights."""
     batch_norm: Literal["train", "frozen"] = "train"
     """"frozen": the encoder normalises by the statistics that came with its weights, not by those of a step's views."""
+    left_out: Annotated[int, Field(ge=0)] = 0
+    """So many of its last blocks are left out, for a small network; timm's EfficientNets and MobileNets only."""
 
 
 class DecoderConfig(Section):
