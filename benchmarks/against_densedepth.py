@@ -1,6 +1,6 @@
-"""The shipped model against the full-width DenseDepth, on the same picture and cores, in turns.
+"""A model of the package against the full-width DenseDepth, on the same picture and cores, in turns.
 
-    python benchmarks/against_densedepth.py
+    python benchmarks/against_densedepth.py [--model MODEL] [--rounds N]
 
 DenseDepth is the network of arXiv 1812.11941 (DenseNet-169, decoder of width 1664, 42.7 M parameters) in PyTorch,
 float32, with random weights, which take as long as any; its input is the picture as it is, 640×480. Ours is the whole
@@ -40,11 +40,13 @@ def main() -> None:
     """Print the ratio."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--model")
+    given = parser.parse_args()
+    rounds = given.rounds
     config = load("nyu-paper").network
     encoder = config.encoder.model_copy(update={"weights": "random"})
     rival = DepthNetwork(config.model_copy(update={"encoder": encoder})).eval()
-    predictor = onedepth.load()
+    predictor = onedepth.load(given.model)
     image = render_scene(0, 0, HEIGHT, WIDTH).image
     camera = Intrinsics.centred(canonical_focal_px(HEIGHT, WIDTH, predictor.card.canonical_focal), HEIGHT, WIDTH)
     planes = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255

@@ -1,6 +1,6 @@
-"""The default model away from its training data: the demo's garage against its truth, and under JPEG compression.
+"""A model away from its training data: the demo's garage against its truth, and under JPEG compression.
 
-    python benchmarks/elsewhere.py
+    python benchmarks/elsewhere.py [--model MODEL]
 
 Needs scikit-image (pip install --no-deps scikit-image), which carries the photo and its disparities: "Motorcycle" of
 Middlebury Stereo 2014 at a quarter of its size; calibration from the docstring of `skimage.data.stereo_motorcycle`.
@@ -8,6 +8,7 @@ Middlebury Stereo 2014 at a quarter of its size; calibration from the docstring 
 
 from __future__ import annotations
 
+import argparse
 import io
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +23,9 @@ FOCAL_PX, BASELINE_M, PRINCIPAL_POINTS_APART_PX = 994.978, 0.193001, 31.086
 
 def main() -> None:
     """Print both comparisons."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model")
+    model = parser.parse_args().model
     found = find_spec("skimage")
     if found is None or found.origin is None:
         raise SystemExit("benchmarks/elsewhere.py: pip install --no-deps scikit-image")
@@ -31,7 +35,7 @@ def main() -> None:
         disparity = stored["arr_0"]
     valid = np.isfinite(disparity) & (disparity > 0)
     true_m = FOCAL_PX * BASELINE_M / (disparity[valid] + PRINCIPAL_POINTS_APART_PX)
-    predictor = onedepth.load()
+    predictor = onedepth.load(model)
     ratio = predictor.predict(photo, focal_px=FOCAL_PX).depth_m[valid] / true_m
     log = np.log(ratio)
     print(f"garage: truth's median {np.median(true_m):.2f} m; predicted / true: median {np.median(ratio):.2f}")

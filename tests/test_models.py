@@ -60,7 +60,9 @@ def test_damaged_file(tmp_path):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize(("name", "most_parameters", "most_bytes"), [("onedepth-small", 8e6, 25e6)])
+@pytest.mark.parametrize(
+    ("name", "most_parameters", "most_bytes"), [("onedepth-small", 8e6, 25e6), ("onedepth-tiny", 2e6, 5e6)]
+)
 def test_the_shipped_cards_are_complete(name, most_parameters, most_bytes):
     assert name in models.shipped()
     card = Predictor(name).card
