@@ -498,6 +498,12 @@ def test_blocks_left_out():
         assert maps[4].shape == (1, short.feature_info.channels()[-1], 2, 3)
 
 
+def test_the_map_after_blocks_left_out_has_the_channels_it_says():
+    encoder = build_encoder("mixnet_s", "random", 1)  # its last convolution is one of several side by side
+    assert encoder.training and encoder.feature_info.channels()[-1] == 200  # Tan & Le, arXiv 1907.09595
+    assert encoder(torch.rand(2, 3, 64, 64))[-1].shape == (2, 200, 2, 2)
+
+
 @pytest.mark.parametrize(
     ("name", "left_out", "words"),
     [
@@ -505,6 +511,7 @@ def test_blocks_left_out():
         ("mobilenetv3_small_100", 4, "3 blocks can be left out"),
         ("resnet18", 1, "not built of timm's blocks"),
         ("densenet121", 1, "not built of timm's blocks"),
+        ("ghostnet_100", 1, "not built of timm's blocks"),
     ],
 )
 def test_blocks_that_cannot_be_left_out(name: str, left_out: int, words: str):

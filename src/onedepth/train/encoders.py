@@ -100,27 +100,27 @@ def _from_timm(name: str) -> nn.Module:
 
 def _shorten(encoder: Any, name: str, left_out: int) -> None:
     """Take out the last blocks, and have the coarsest map come from the last one that stays."""
-    stages = getattr(encoder, "blocks", None)
-    coarse = _coarsest_stages(encoder) if isinstance(stages, nn.Sequential) else []
-    blocks = sum(len(stages[index]) for index in coarse)  # pyright: ignore
+    stages = _coarsest_stages(encoder)
+    blocks = sum(len(stage) for stage in stages)
     if left_out >= blocks:
         raise RecipeError(
             f"network.encoder.left_out: of {name} {max(blocks - 1, 0)} blocks can be left out"
             + (", so that one is left to make the coarsest map" if blocks else "; it is not built of timm's blocks")
         )
-    for index in reversed(coarse):
-        kept = max(len(stages[index]) - left_out, 0)  # pyright: ignore
-        left_out -= len(stages[index]) - kept  # pyright: ignore
-        stages[index] = stages[index][:kept]  # pyright: ignore
-    convolutions = [module for module in stages.modules() if isinstance(module, nn.Conv2d)]  # pyright: ignore
-    encoder.feature_info.info[-1]["num_chs"] = convolutions[-1].out_channels
+    for _ in range(left_out):
+        del [stage for stage in stages if len(stage)][-1][-1]  # an empty stage hands on what it gets
+    with torch.no_grad():
+        coarsest = encoder.eval()(torch.zeros(1, 3, 64, 64))[-1]
+    encoder.train().feature_info.info[-1]["num_chs"] = coarsest.shape[1]
 
 
-def _coarsest_stages(encoder: Any) -> list[int]:
-    """Which of the stages of a timm EfficientNet work at the resolution of its coarsest map."""
+def _coarsest_stages(encoder: Any) -> list[nn.Sequential]:
+    """Those of a timm EfficientNet's stages that work at the resolution of its coarsest map."""
+    if not isinstance(getattr(encoder, "blocks", None), nn.Sequential):
+        return []
     names = encoder.feature_info.module_name()
     ends = [int(name.removeprefix("blocks.")) for name in names if name.startswith("blocks.")]
-    return list(range(ends[-2] + 1, ends[-1] + 1)) if len(ends) >= 2 else []
+    return list(encoder.blocks)[ends[-2] + 1 : ends[-1] + 1] if len(ends) >= 2 else []
 
 
 def still_modules(encoder: Any, maps: int) -> list[nn.Module]:
