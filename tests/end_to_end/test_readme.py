@@ -14,7 +14,9 @@ from PIL import Image
 
 from command_line import write_pairs
 from layouts import write_nyu_zip
+from onedepth import models
 from onedepth.data.synthetic import render_scene
+from onedepth.predictor import Predictor
 from videos import write_video
 
 ROOT = Path(__file__).parents[2]
@@ -106,6 +108,15 @@ def bars(table: str) -> None:
 @pytest.mark.parametrize("code", blocks("python"))
 def test_python(code, place):
     run(code, place)
+
+
+@pytest.mark.parametrize("name", models.shipped())
+def test_the_documents_numbers_are_the_files(name):
+    card = Predictor(name).card
+    document = (ROOT / "docs" / "model_card.md").read_text("utf-8")
+    assert f"# {card.title}\n" in document
+    for key in ("delta1", "abs_rel", "rmse"):
+        assert f"| {card.metrics['mean'][key]:.4f} |".replace(" 0.", " .") in document, key
 
 
 def test_links_lead_somewhere():

@@ -26,7 +26,7 @@ Rows = list[tuple[str, str]]
 
 @dataclass(frozen=True)
 class Part:
-    """Encoder, decoder, or head and up-sampling: parameters, and multiply-accumulates at the working size."""
+    """Encoder, decoder, or head (all that reads the decoder's maps): parameters and multiply-accumulates."""
 
     name: str
     parameters: int

@@ -104,7 +104,7 @@ def _shorten(encoder: Any, name: str, left_out: int) -> None:
     blocks = sum(len(stage) for stage in stages)
     if left_out >= blocks:
         raise RecipeError(
-            f"network.encoder.left_out: of {name} {max(blocks - 1, 0)} blocks can be left out"
+            f"network.encoder.left_out: {left_out}, but of {name} at most {max(blocks - 1, 0)} blocks can be left out"
             + (", so that one is left to make the coarsest map" if blocks else "; it is not built of timm's blocks")
         )
     for _ in range(left_out):
